@@ -13,11 +13,8 @@ import grimp
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# In these rooms pure cores and their coats live side by side; a module of theirs is one or the other.
-COATS = {
-    "mgate.channels.smpp": {"bind"},
-    "mgate.spool": {"schema", "queries", "store", "history", "service"},
-}
+# In this room pure cores and their coat live side by side; a module of it is one or the other.
+COATS = {"mgate.channels.smpp": {"bind"}}
 WHOLLY_PURE = {"mgate.model", "mgate.policy"}
 
 
