@@ -1,0 +1,56 @@
+"""The configuration: one frozen tree, read once at start from one TOML file.
+
+What lives here: every setting with its type, default and allowed values (`tree`, said in the words of `kinds`), the
+reading of the file (`reading`), and what to say when it is wrong (`mistakes`). What does not: the content of the files
+that it names. Passwords and keys are file names here, never values.
+
+Two rules keep it so. Nobody else reads the configuration file or the environment. And every mistake is found in one go
+and names file, section, key and what is allowed, so that an operator mends the file once.
+
+Neither Twisted nor the spool is known here: the command line reads the same tree without a daemon.
+"""
+
+from mgate.config.kinds import Loopback, UnixSocket, read_span, show_size, show_span
+from mgate.config.mistakes import ConfigError, Mistake
+from mgate.config.reading import Setting, changed, find_config, read, settings
+from mgate.config.tree import (
+    LOCAL,
+    Admin,
+    Config,
+    Instance,
+    Keys,
+    Log,
+    Metrics,
+    Push,
+    PushClient,
+    Retention,
+    Sms,
+    Spool,
+)
+
+__all__ = [
+    "LOCAL",
+    "Admin",
+    "Config",
+    "ConfigError",
+    "Instance",
+    "Keys",
+    "Log",
+    "Loopback",
+    "Metrics",
+    "Mistake",
+    "Push",
+    "PushClient",
+    "Retention",
+    "Setting",
+    "Sms",
+    "Spool",
+    "UnixSocket",
+    "changed",
+    "find_config",
+    "read",
+    "read_span",
+    "settings",
+    "show_size",
+    "show_span",
+]

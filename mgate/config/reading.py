@@ -1,0 +1,302 @@
+"""Reading the file: every setting by its kind, every mistake into one list; then what only shows when all is read."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
+from mgate.config.mistakes import ConfigError, Mistake
+from mgate.config.tree import (
+    LOCAL,
+    NAME,
+    Admin,
+    Config,
+    Instance,
+    Keys,
+    Log,
+    Metrics,
+    Push,
+    PushClient,
+    Retention,
+    Sms,
+    Spool,
+)
+
+SYSTEM_CONFIG: Final = Path("/etc/mgate/mgate.toml")
+VARIABLE: Final = "MGATE_CONFIG"
+
+RETENTION_MARGIN_DAYS: Final = 11
+"""What a message needs beside the memory of its reference before its keys may go: at most 7 days as ``no_receipt`` in
+the live spool, 3 days of a receipt's patience, one day of its period."""
+
+SOCKET_PATH_BYTES: Final = 107
+"""The longest path that a UNIX socket may have (unix(7), sun_path)."""
+
+_SECTIONS: Final = ("instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "log")
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it stands: its section, key, value and default as the file would write them.
+
+    ``default`` is None where the file must say it.
+    """
+
+    section: str
+    key: str
+    value: Plain
+    default: Plain | None
+
+
+def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
+    """Which file to read: the one of the command line, else ``$MGATE_CONFIG``, else ``/etc/mgate/mgate.toml``."""
+    return Path(option or environ.get(VARIABLE) or SYSTEM_CONFIG)
+
+
+def read(path: Path) -> Config:
+    """Read a configuration file.
+
+    Errors: `ConfigError` with every mistake.
+    """
+    file = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow a link away from the instance's folder
+    reading = _Reading(file)
+    tables = reading.tables()
+    config = reading.tree(tables) if tables is not None else None
+    if config is not None:
+        reading.check(config)
+    if config is None or reading.mistakes:
+        raise ConfigError(reading.mistakes)
+    return config
+
+
+def settings(config: Config) -> list[Setting]:
+    """Every setting, in the order of the tree."""
+    return [
+        Setting(section, key, kind.show(getattr(struct, key), config.home), _default(type(struct), key, kind))
+        for section, struct in _sections(config)
+        for key, kind in kinds_of(type(struct)).items()
+    ]
+
+
+def changed(config: Config) -> list[Setting]:
+    """The settings that differ from their defaults, and those that have none."""
+    return [setting for setting in settings(config) if setting.value != setting.default]
+
+
+def kinds_of(struct: type[msgspec.Struct]) -> dict[str, Kind]:
+    """The settings of a section: key and kind, in order."""
+    hints = get_type_hints(struct, include_extras=True)
+    return {
+        field.name: get_args(hints[field.name])[1]
+        for field in msgspec.structs.fields(struct)
+        if hasattr(hints[field.name], "__metadata__")
+    }
+
+
+def _default(struct: type[msgspec.Struct], key: str, kind: Kind) -> Plain | None:
+    field = next(field for field in msgspec.structs.fields(struct) if field.name == key)
+    return None if field.default is msgspec.NODEFAULT else kind.show(field.default, Path())
+
+
+def _sections(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
+    for name in ("instance", "keys", "spool", "retention", "push"):
+        yield name, getattr(config, name)
+    for client in config.push.clients:
+        yield f"push.clients.{client.name}", client
+    for name in ("admin", "metrics"):
+        yield name, getattr(config, name)
+    for account in config.sms:
+        yield f"sms.{account.name}", account
+    yield "log", config.log
+
+
+class _Reading:
+    """One reading of one file; mistakes gather here."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.home = file.parent
+        self.mistakes: list[Mistake] = []
+
+    def tables(self) -> dict[str, object] | None:
+        """The file as TOML, or None and a mistake."""
+        try:
+            return tomllib.loads(self.file.read_bytes().decode())
+        except OSError as error:
+            self._wrong(
+                "", "", f"cannot be read: {error.strerror}; make an instance with mgatectl init, or name its file"
+            )
+        except UnicodeDecodeError:
+            self._wrong("", "", "is not UTF-8 text")
+        except tomllib.TOMLDecodeError as error:
+            self._wrong("", "", f"is not TOML: {error}")
+        return None
+
+    def tree(self, tables: dict[str, object]) -> Config | None:
+        """The tree, or None where a section could not be read."""
+        for name in (name for name in tables if name not in _SECTIONS):
+            self._unknown("", name, _SECTIONS)
+        push = self._table("push", tables.get("push", {}))
+        clients = push.pop("clients", {})
+        instance = self._section(Instance, "instance", tables.get("instance", {}))
+        keys = self._section(Keys, "keys", tables.get("keys", {}))
+        spool = self._section(Spool, "spool", tables.get("spool", {}))
+        retention = self._section(Retention, "retention", tables.get("retention", {}))
+        doors = self._section(Push, "push", push, ("clients",))
+        admin = self._section(Admin, "admin", tables.get("admin", {}))
+        metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
+        accounts = self._accounts(tables.get("sms"))
+        log = self._section(Log, "log", tables.get("log", {}))
+        folder = doors.folder if doors else self.home / "run"
+        programs = self._clients(folder, clients)
+        if not (instance and keys and spool and retention and doors and admin and metrics and log):
+            return None
+        return Config(
+            file=self.file,
+            home=self.home,
+            instance=instance,
+            keys=keys,
+            spool=spool,
+            retention=retention,
+            push=msgspec.structs.replace(doors, clients=programs),
+            admin=admin,
+            metrics=metrics,
+            sms=accounts,
+            log=log,
+        )
+
+    def check(self, config: Config) -> None:
+        """What no setting shows by itself."""
+        self._check_retention(config)
+        self._check_sockets(config)
+        for client in config.push.clients:
+            if client.default_sender and "*" not in client.senders and client.default_sender not in client.senders:
+                self._wrong(
+                    f"push.clients.{client.name}",
+                    "default_sender",
+                    f'"{client.default_sender}" is not among its senders',
+                )
+        for account in config.sms:
+            if account.reconnect_max < account.reconnect_min:
+                least = show_span(account.reconnect_min)
+                self._wrong(f"sms.{account.name}", "reconnect_max", f'is below reconnect_min, which is "{least}"')
+
+    def _check_retention(self, config: Config) -> None:
+        least = (config.spool.reference_days + RETENTION_MARGIN_DAYS) * 86_400.0
+        for group in kinds_of(Retention):
+            kept: float = getattr(config.retention, group)
+            if kept < least:
+                self._wrong(
+                    "retention",
+                    group,
+                    f'"{show_span(kept)}" is less than "{show_span(least)}": reference_days of [spool]'
+                    f" and {RETENTION_MARGIN_DAYS} days more, for receipts that come late",
+                )
+
+    def _check_sockets(self, config: Config) -> None:
+        places = [(f"push.clients.{client.name}", "", client.socket) for client in config.push.clients]
+        places.append(("admin", "socket", config.admin.socket))
+        if isinstance(config.metrics.listen, UnixSocket):
+            places.append(("metrics", "listen", config.metrics.listen.path))
+        seen: dict[Path, str] = {}
+        for section, key, path in places:
+            if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+                self._wrong(section, key, f"the path of its socket is over {SOCKET_PATH_BYTES} bytes: {path}")
+            if path in seen:
+                self._wrong(section, key, f"{path} is the socket of [{seen[path]}] too")
+            seen[path] = section
+
+    def _accounts(self, tables: object) -> tuple[Sms, ...]:
+        if tables is None:
+            self._wrong("sms.NAME", "", "is missing: an operator account, such as [sms.op-a]")
+            return ()
+        found = self._named("sms", tables)
+        if len(found) != 1:
+            self._wrong("sms", "", f"has {len(found)} accounts; for now there must be one")
+        read = [self._section(Sms, f"sms.{name}", table, name=name) for name, table in found.items()]
+        return tuple(account for account in read if account is not None)
+
+    def _clients(self, folder: Path, tables: object) -> tuple[PushClient, ...]:
+        found: dict[str, object] = {LOCAL: {}, **self._named("push.clients", tables)}
+        read = [
+            self._section(
+                PushClient,
+                f"push.clients.{name}",
+                table,
+                name=name,
+                socket=folder / ("push.sock" if name == LOCAL else f"push-{name}.sock"),
+            )
+            for name, table in found.items()
+        ]
+        return tuple(client for client in read if client is not None)
+
+    def _named(self, section: str, tables: object) -> dict[str, object]:
+        """The sub-tables of a section whose names the operator chose."""
+        found = self._table(section, tables)
+        for name in list(found):
+            try:
+                NAME.read(name, self.home)
+            except NotAllowed:
+                self._wrong(f"{section}.{name}", "", f"is not a name; allowed: {NAME.allowed}")
+                del found[name]
+        return found
+
+    def _section(
+        self, struct: type[_S], section: str, table: object, skip: tuple[str, ...] = (), **known: object
+    ) -> _S | None:
+        """One section, or None when anything in it is wrong."""
+        before = len(self.mistakes)
+        given = self._table(section, table)
+        kinds = kinds_of(struct)
+        for key in (key for key in given if key not in kinds):
+            self._unknown(section, key, (*kinds, *skip))
+        values = {key: self._value(struct, section, key, kind, given) for key, kind in kinds.items()}
+        return struct(**known, **values) if len(self.mistakes) == before else None
+
+    def _value(
+        self, struct: type[msgspec.Struct], section: str, key: str, kind: Kind, given: Mapping[str, object]
+    ) -> object:
+        default = _default(struct, key, kind)
+        value = given.get(key, default)
+        if value is None:
+            self._wrong(section, key, f"is missing; allowed: {kind.allowed}")
+            return None
+        try:
+            return kind.read(value, self.home)
+        except NotAllowed:
+            # Somebody may have put the password itself where its file's name belongs.
+            shown = "what stands there" if "password" in key else _quote(value)
+            self._wrong(section, key, f"{shown} is not allowed; allowed: {kind.allowed}")
+            return None
+
+    def _table(self, section: str, value: object) -> dict[str, object]:
+        if isinstance(value, dict):
+            return dict(value)
+        self._wrong(section, "", f"is not a section: write [{section}] on a line of its own")
+        return {}
+
+    def _unknown(self, section: str, key: str, known: tuple[str, ...]) -> None:
+        near = get_close_matches(key, known, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        if section:
+            self._wrong(section, key, f"is not a setting; {hint}")
+        else:
+            self._wrong(key, "", f"is not a section; {hint}")
+
+    def _wrong(self, section: str, key: str, problem: str) -> None:
+        self.mistakes.append(Mistake(self.file, section, key, problem))
+
+
+def _quote(value: object) -> str:
+    """A refused value as TOML would write it, cut short."""
+    shown = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
