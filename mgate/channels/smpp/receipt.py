@@ -1,0 +1,233 @@
+"""What a delivery receipt says, whatever dialect its operator writes.
+
+SMPP 3.4 leaves the text of a receipt to the vendor (appendix B gives an example), and most imitate the example badly:
+fields missing, empty or in another order, dates of any length, words of their own. So only an id is needed (or our own
+reference), everything else is taken when it is there, and a word that nobody knows leaves the message open.
+
+A receipt must be marked as one: by a message type in esm_class (section 5.2.12) or by the TLVs receipted_message_id or
+message_state. Text alone proves nothing, because a customer can type it.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final, NamedTuple
+
+from mgate.channels.smpp.pdu import (
+    TLV_MESSAGE_PAYLOAD,
+    TLV_MESSAGE_STATE,
+    TLV_NETWORK_ERROR_CODE,
+    TLV_RECEIPTED_MESSAGE_ID,
+    TLV_USER_MESSAGE_REFERENCE,
+    DeliverSm,
+)
+from mgate.model.entry import Told
+
+
+class ReceiptRead(NamedTuple):
+    """A receipt, read.
+
+    Attributes:
+        operator_id: the id to match by: the TLV's, else the text's; empty when only `user_message_reference` tells.
+        told: what it means for the message.
+        state: the operator's word, in capitals, up to 32 characters; empty when it gave none.
+        error: its `err` field or network_error_code, as text up to 32 characters; empty when it gave none.
+        text_id, tlv_id: both ids as they came, because operators let them differ; empty when missing.
+        user_message_reference: the attempt's own reference, 0 to 65535, or -1.
+        submit_date, done_date: as they came, up to 32 characters, never interpreted.
+        numbers: source and destination digits, which operators swap or leave out: only for a weak check.
+        truncated: its last TLV was cut; worth counting.
+    """
+
+    operator_id: str
+    told: Told
+    state: str
+    error: str
+    text_id: str
+    tlv_id: str
+    user_message_reference: int
+    submit_date: str
+    done_date: str
+    numbers: tuple[str, ...]
+    truncated: bool
+
+    @property
+    def reason(self) -> str:
+        """State and error in one line, such as `UNDELIV err:011`."""
+        return f"{self.state} err:{self.error}" if self.error.strip("0") else self.state
+
+    def ids(self, pairing: "Pairing | None" = None) -> tuple[str, ...]:
+        """The forms under which the response's id may be stored, best first: those of the TLV's id, then the text's."""
+        forms = [form for given in (self.tlv_id, self.text_id) if given for form in id_forms(given, pairing)]
+        return tuple(dict.fromkeys(forms))
+
+
+class NotAReceipt(NamedTuple):
+    """Nothing marks it as a receipt: a customer's message."""
+
+
+class Unreadable(NamedTuple):
+    """It is marked as a receipt, and says neither id nor reference. Keep it raw, answer it, count it."""
+
+    reason: str
+
+
+_RECEIPT, _ACKNOWLEDGEMENT, _INTERMEDIATE, _TYPE, _UDHI = 0x04, 0x08, 0x20, 0x3C, 0x40
+_LONGEST_ID: Final = 255
+_LONGEST_WORD: Final = 32
+
+# Section 5.2.28, and 0 and 9 of SMPP 5.0. The words are appendix B's.
+_CODES: Final = {
+    0: "SCHEDULED", 1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN",
+    8: "REJECTD", 9: "SKIPPED",
+}  # fmt: skip
+_MEANINGS: Final[dict[Told, tuple[str, ...]]] = {
+    Told.DELIVERED: ("DELIVRD", "DELIVERED"),
+    Told.UNDELIVERED: (
+        "EXPIRED", "DELETED", "UNDELIV", "UNDELIVERED", "UNDELIVERABLE", "REJECTD", "REJECTED", "FAILED", "SKIPPED",
+    ),
+    Told.ENROUTE: (
+        "ENROUTE", "ACCEPTD", "ACCEPTED", "ACKED", "BUFFRED", "BUFFERD", "BUFFERED", "SCHEDULED", "SUBMITD",
+    ),
+    Told.UNKNOWN: ("UNKNOWN",),
+}  # fmt: skip
+_WORDS: Final = {word: told for told, words in _MEANINGS.items() for word in words}
+
+# A value stands right after its colon, or after one blank unless a field begins there: `done date: stat:DELIVRD`.
+_FIELD: Final = re.compile(
+    r"(?<![\w-])(id|stat|err|submit[ _]?date|done[ _]?date|text)\s*:"
+    r"(?:([^\s,;]+)| (?!submit|done)([^\s,;:]+)(?![^\s,;]))?",
+    re.IGNORECASE,
+)
+
+
+def read_receipt(message: DeliverSm) -> ReceiptRead | NotAReceipt | Unreadable:
+    """Reads a deliver_sm or data_sm as a receipt. It raises nothing."""
+    tlvs, kind = message.tlvs, message.esm_class & _TYPE
+    marked = kind & (_RECEIPT | _INTERMEDIATE) or kind == _ACKNOWLEDGEMENT
+    if not marked and TLV_RECEIPTED_MESSAGE_ID not in tlvs and TLV_MESSAGE_STATE not in tlvs:
+        return NotAReceipt()
+    fields = _fields(message)
+    text_id = _short(fields.get("id", ""), _LONGEST_ID)
+    tlv_id = _short(tlvs.get(TLV_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip(), _LONGEST_ID)
+    reference = tlvs.get(TLV_USER_MESSAGE_REFERENCE, b"")
+    if not (text_id or tlv_id or 0 < len(reference) <= 2):
+        return Unreadable("it is marked as a receipt, but has neither an id nor a user_message_reference")
+    state = _CODES.get(_number(tlvs.get(TLV_MESSAGE_STATE, b"")), "") or fields.get("stat", "").upper()[:_LONGEST_WORD]
+    return ReceiptRead(
+        operator_id=tlv_id or text_id,
+        told=_told(state),
+        state=state,
+        error=fields.get("err", "")[:_LONGEST_WORD] or _network_error(tlvs.get(TLV_NETWORK_ERROR_CODE, b"")),
+        text_id=text_id,
+        tlv_id=tlv_id,
+        user_message_reference=_number(reference) if len(reference) <= 2 else -1,
+        submit_date=fields.get("submitdate", "")[:_LONGEST_WORD],
+        done_date=fields.get("donedate", "")[:_LONGEST_WORD],
+        numbers=tuple(filter(None, (message.source.digits, message.destination.digits))),
+        truncated=tlvs.truncated,
+    )
+
+
+def _short(given: str, most: int) -> str:
+    """An id that no operator would give counts as none: it would only fill the index."""
+    return given if len(given) <= most else ""
+
+
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big") if octets else -1
+
+
+def _network_error(octets: bytes) -> str:
+    """network_error_code (section 5.3.2.31): one octet of network type, then two of the code, which people know."""
+    return str(_number(octets[1:])) if len(octets) == 3 else ""
+
+
+def _told(word: str) -> Told:
+    """The meaning of a state word. A word cut short counts when all that it could be mean the same."""
+    known = _WORDS.get(word)
+    if known is None and len(word) >= 4:
+        meanings = {told for whole, told in _WORDS.items() if whole.startswith(word)}
+        known = meanings.pop() if len(meanings) == 1 else None
+    return known or Told.UNKNOWN
+
+
+def _fields(message: DeliverSm) -> dict[str, str]:
+    """The fields of the first reading that has an id; else of the first that has any."""
+    best: dict[str, str] = {}
+    for text in _readings(message):
+        fields: dict[str, str] = {}
+        for found in _FIELD.finditer(text):
+            name = found[1].lower().replace(" ", "").replace("_", "")
+            if name == "text":  # the message's own words follow, and may hold anything
+                break
+            fields.setdefault(name, found[2] or found[3] or "")
+        if fields.get("id"):
+            return fields
+        best = best or fields
+    return best
+
+
+def _readings(message: DeliverSm) -> Iterator[str]:
+    """The texts that the octets may mean, likeliest first: operators mislabel the coding and the header flag."""
+    codings = ("utf-16-be", "latin-1") if message.data_coding & 0x0C == 0x08 else ("latin-1", "utf-16-be")
+    for octets in (message.short_message, message.tlvs.get(TLV_MESSAGE_PAYLOAD, b"")):
+        if not octets:
+            continue
+        bodies = [octets[octets[0] + 1 :], octets] if message.esm_class & _UDHI else [octets]
+        for body in bodies:
+            for coding in codings:
+                yield body.decode(coding, "replace")
+
+
+# ---- ids -----------------------------------------------------------------------------------------------------------
+
+_HEX: Final = re.compile(r"[0-9a-f]+")
+_DECIMAL: Final = re.compile(r"[0-9]+")
+
+
+class Pairing(Enum):
+    """How an operator writes the id of one message in its response and in its receipt."""
+
+    SAME = "same"
+    HEX_THEN_DECIMAL = "hex then decimal"
+    DECIMAL_THEN_HEX = "decimal then hex"
+
+
+def canonical_id(given: str) -> str:
+    """The one form under which a response's id is stored: lower case, and without leading zeros when it is a number.
+
+    Ids with other characters (UUIDs, prefixes) are only folded. No width is too great: these are texts, not integers.
+    """
+    folded = given.strip().lower()
+    return (folded.lstrip("0") or "0") if _HEX.fullmatch(folded) else folded
+
+
+def id_forms(given: str, pairing: Pairing | None = None) -> tuple[str, ...]:
+    """The stored forms (`canonical_id` of a response's id) that a receipt's id may stand for, best first.
+
+    For an account whose pairing is known, exactly one. Else up to three: the same id; the id read as hexadecimal, for a
+    decimal response; the id read as decimal, for a hexadecimal response.
+
+    Forms of two messages can collide: "16" is also "10" in hexadecimal. The caller looks the forms up in this order and
+    takes the first that is known, so the exact form wins. That is wrong now and then with an operator that does
+    convert, so: check the destination where the receipt gives one, learn the account's pairing from matches that only
+    one pairing explains (`pairing_of`), and hand it in from then on. With it there are no collisions.
+    """
+    same = canonical_id(given)
+    if pairing is Pairing.SAME or not _HEX.fullmatch(same):
+        return (same,)
+    from_hex = str(int(same, 16))
+    to_hex = format(int(same), "x") if _DECIMAL.fullmatch(same) else same
+    if pairing is Pairing.HEX_THEN_DECIMAL:
+        return (to_hex,)
+    if pairing is Pairing.DECIMAL_THEN_HEX:
+        return (from_hex,)
+    return tuple(dict.fromkeys((same, from_hex, to_hex)))
+
+
+def pairing_of(response_id: str, receipt_id: str) -> Pairing | None:
+    """The pairing that a match proves; None when several explain it (as with "7"), or none does."""
+    stored = canonical_id(response_id)
+    explaining = [pairing for pairing in Pairing if id_forms(receipt_id, pairing) == (stored,)]
+    return explaining[0] if len(explaining) == 1 else None
