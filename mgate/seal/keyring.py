@@ -90,7 +90,7 @@ class Keyring:
         self._folder = folder
         self._kek = kek
         self._ring = ring
-        self._epoch = ring.epoch
+        self._last_epoch = ring.epoch
         self._groups: dict[str, Group] = {}
         self._current: dict[str, Period] = {}
         self._periods: tuple[Period, ...] = ()
@@ -100,7 +100,7 @@ class Keyring:
         self._take(ring)
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(self._periods)} periods, epoch {self._epoch}, in {self._folder}>"
+        return f"<Keyring of {len(self._periods)} periods, epoch {self.epoch}, in {self._folder}>"
 
     @classmethod
     def create(cls, folder: Path, kek: Kek, database: bytes) -> Self:
@@ -143,7 +143,7 @@ class Keyring:
     @property
     def epoch(self) -> int:
         """Grows with every write. A keyring older than the epoch that the spool last saw was rolled back."""
-        return self._epoch
+        return self._ring.epoch
 
     @property
     def periods(self) -> tuple[Period, ...]:
@@ -215,8 +215,8 @@ class Keyring:
 
     def _save(self, *, next_number: int, periods: tuple[PeriodKeys, ...]) -> None:
         # An epoch is spent even when the write fails: one copy may be on the disk, and two rings must not share one.
-        self._epoch += 1
-        ring = replace(self._ring, epoch=self._epoch, next_number=next_number, periods=periods)
+        self._last_epoch += 1
+        ring = replace(self._ring, epoch=self._last_epoch, next_number=next_number, periods=periods)
         _write_both(self._folder, encode(ring, self._kek))
         self._take(ring)
 

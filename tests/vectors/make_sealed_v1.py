@@ -6,6 +6,7 @@ version never change; a new version gets a file of its own.
 """
 
 import json
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -90,9 +91,13 @@ def record_vectors() -> list[dict[str, object]]:
     ]
 
 
-def ring(state: int = 1) -> bytes:
+def wrong_check(key: bytes) -> bytes:
+    return with_byte_changed(check_value(key), 7)
+
+
+def ring(state: int = 1, check_of: Callable[[bytes], bytes] = check_value) -> bytes:
     def checked(key: bytes) -> bytes:
-        return key + check_value(key)
+        return key + check_of(key)
 
     plain = checked(LONG_INDEX_KEY) + NEXT_NUMBER.to_bytes(4, "big") + len(PERIODS).to_bytes(4, "big")
     for number, group, begins, ends, until, data_key, index_key in PERIODS:
@@ -102,13 +107,16 @@ def ring(state: int = 1) -> bytes:
     return plain
 
 
+def summed(body: bytes) -> bytes:
+    return body + blake2b(body, digest_size=32, person=b"mgate-ring-sum").digest()
+
+
 def keyring(plain: bytes, head: bytes = b"mgate-kr\x01\x01", spoil: int | None = None) -> bytes:
     nonce = bytes(range(100, 124))
     header = head + DATABASE + (42).to_bytes(8, "big") + check_value(KEK) + nonce + (len(plain) + 16).to_bytes(4, "big")
     cipher, short_nonce = xchacha(blake2b(b"", key=KEK, digest_size=32, person=b"mgate-ring-v1").digest(), nonce)
     body = header + cipher.encrypt(short_nonce, plain, header)
-    body = body if spoil is None else with_byte_changed(body, spoil)
-    return body + blake2b(body, digest_size=32, person=b"mgate-ring-sum").digest()
+    return summed(body if spoil is None else with_byte_changed(body, spoil))
 
 
 def keyring_vectors() -> list[dict[str, str]]:
@@ -127,6 +135,16 @@ def keyring_vectors() -> list[dict[str, str]]:
                 ("epoch changed, checksum made to fit", KEK, keyring(ring(), spoil=33), "KeyringDamaged"),
                 ("sealed byte changed, checksum made to fit", KEK, keyring(ring(), spoil=80), "KeyringDamaged"),
                 ("cut short", KEK, good[:-1], "KeyringDamaged"),
+                ("header cut short, checksum made to fit", KEK, summed(good[:50]), "KeyringDamaged"),
+                ("sealed part cut short, checksum made to fit", KEK, summed(good[:-33]), "KeyringDamaged"),
+                (
+                    "sealed part shorter than a tag",
+                    KEK,
+                    summed(good[:66] + b"\0\0\0\5" + good[70:75]),
+                    "KeyringDamaged",
+                ),
+                ("a byte too many, checksum made to fit", KEK, summed(good[:-32] + b"\x00"), "KeyringDamaged"),
+                ("keys that do not fit their check values", KEK, keyring(ring(check_of=wrong_check)), "KeyringDamaged"),
                 ("nothing", KEK, b"", "KeyringDamaged"),
                 ("not a keyring", KEK, keyring(ring(), b"mgate-xx\x01\x01"), "KeyringDamaged"),
             )

@@ -67,6 +67,12 @@ def read_record(data_keys: dict[int, bytes], database: bytes, place: dict[str, i
     return padded[:end]
 
 
+def checked(field: bytes) -> bytes:
+    if field[32:] != check_value(field[:32]):
+        raise Failure("KeyringDamaged")
+    return field[:32]
+
+
 def read_keyring(copy: bytes, kek: bytes) -> dict[int, tuple[str, bytes, bytes]]:
     """Period number -> group, data key, index key; the long-lived index key stands under number 0."""
     body, checksum = copy[:-32], copy[-32:]
@@ -74,20 +80,25 @@ def read_keyring(copy: bytes, kek: bytes) -> dict[int, tuple[str, bytes, bytes]]
         raise Failure("KeyringDamaged")
     if body[8:10] != b"\x01\x01":
         raise Failure("NewerKeyring")
+    length = int.from_bytes(body[66:70], "big")
+    if len(body) < 70:
+        raise Failure("KeyringDamaged")
     if body[34:42] != check_value(kek):
         raise Failure("WrongKey")
+    if len(body) != 70 + length:
+        raise Failure("KeyringDamaged")
     cipher, nonce = xchacha(blake2b(b"", key=kek, digest_size=32, person=b"mgate-ring-v1").digest(), body[42:66])
     try:
-        ring = cipher.decrypt(nonce, body[70 : 70 + int.from_bytes(body[66:70], "big")], body[:70])
+        ring = cipher.decrypt(nonce, body[70:], body[:70])
     except InvalidTag:
         raise Failure("KeyringDamaged") from None
-    found = {0: ("", b"", ring[:32])}
+    found = {0: ("", b"", checked(ring[:40]))}
     offset = 48
     for _ in range(int.from_bytes(ring[44:48], "big")):
         period = ring[offset:]
         if period[4] != 1:
             raise Failure("NewerKeyring")
         name = period[110 : 110 + period[109]].decode()
-        found[int.from_bytes(period[:4], "big")] = (name, period[29:61], period[69:101])
+        found[int.from_bytes(period[:4], "big")] = (name, checked(period[29:69]), checked(period[69:109]))
         offset += 110 + period[109]
     return found

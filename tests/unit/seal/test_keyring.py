@@ -308,6 +308,7 @@ def test_after_a_failed_write_the_ring_goes_on_and_no_epoch_means_two_things(
 ) -> None:
     with power_cut_at(4), pytest.raises(PowerCut):
         ring.prepare((OTP,), NOW + DAY)
+    assert ring.epoch == 2, "an epoch not known to be on the disk is told to nobody"
     half_written = second_reader.read_keyring(copies(tmp_path)[0], bytes(range(100, 132)))
     (period,) = ring.prepare((OTP,), NOW + DAY)
     again = Keyring.open(tmp_path, kek)
