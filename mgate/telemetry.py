@@ -81,6 +81,7 @@ class Event(Enum):
     RECEIPT_UNREADABLE = "receipt_unreadable", Level.WARNING
     ANSWERS_LOST = "answers_lost", Level.WARNING
 
+    ADMIN_ACT = "admin_act", Level.INFO
     MESSAGE_CANCELLED = "message_cancelled", Level.INFO
 
     def __init__(self, word: str, level: Level) -> None:

@@ -1,0 +1,30 @@
+"""The board: what the hatch asks of the running daemon. ``daemon.wiring`` implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mgate.control.views import BindView, QueueRow, StatusView
+
+
+class Board(Protocol):
+    """The daemon's own facts, and its few switches. Everything is called on the reactor's thread."""
+
+    def status(self) -> StatusView:
+        """The daemon at a glance; from memory, because it is asked when the disk is in trouble."""
+
+    def queue(self, answer: Callable[[Sequence[QueueRow]], None]) -> None:
+        """What lives in the spool, counted by route, class and client."""
+
+    def binds(self) -> Sequence[BindView]:
+        """Every configured bind, by route and index."""
+
+    def pause(self, route: str, bind: int | None) -> None:
+        """Let nothing more leave on a bind, or on all binds of the route; what was written is still answered.
+
+        Asked only for binds that `binds` shows. A bind that is paused stays so until it is resumed or mgated restarts.
+        """
+
+    def resume(self, route: str, bind: int | None) -> None:
+        """Let it leave again."""

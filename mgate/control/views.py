@@ -1,0 +1,137 @@
+"""What the admin API answers: plain values, whose field names are the API's and those of mgatectl's ``--json``.
+
+Lengths of time are seconds, sizes octets, moments RFC 3339 in UTC with an empty text for *not yet*. No text and no
+number of a customer has a place here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mgate.config import Setting
+from mgate.model.view import MessageView
+
+
+class LaneView(msgspec.Struct, frozen=True):
+    """What waits in one lane of one route; ``oldest`` is the age of the oldest part that is due, 0.0 where none is."""
+
+    route: str
+    lane: int
+    waiting: int
+    oldest: float
+
+
+class BindView(msgspec.Struct, frozen=True):
+    """One configured bind.
+
+    Attributes:
+        state: ``bound``, ``connecting``, ``waiting`` (for the next try), ``refused`` (by the operator) or ``paused``.
+        since: when it came into that state.
+        peer: the operator's ``host:port``.
+        window, in_flight: slots, and those in use.
+        rate: PDUs a second that the account may send over all its binds; 0 for no limit.
+        last_error: what ended the last connection or refused the last bind; empty for nothing.
+        submits, receipts: counted since the daemon started.
+    """
+
+    route: str
+    bind: int
+    state: str
+    since: str
+    peer: str
+    window: int
+    in_flight: int
+    rate: int
+    last_error: str
+    submits: int
+    receipts: int
+
+
+class StatusView(msgspec.Struct, frozen=True):
+    """The daemon at a glance.
+
+    Attributes:
+        state: ``starting``, ``running`` or ``stopping``.
+        uptime: since it started.
+        uncertain: parts of which nobody knows whether they were sent.
+        last_commit: how long ago the last commit was; -1.0 before the first.
+        spool_octets, free_octets: the spool's files, and what is free on their disk.
+        accepted, ended: messages since the start.
+        alarms: words of `telemetry.Alarm`.
+    """
+
+    version: str
+    instance: str
+    state: str
+    uptime: float
+    accepted: int
+    ended: int
+    uncertain: int
+    last_commit: float
+    spool_octets: int
+    free_octets: int
+    alarms: tuple[str, ...]
+    lanes: tuple[LaneView, ...]
+    binds: tuple[BindView, ...]
+
+
+class QueueRow(msgspec.Struct, frozen=True):
+    """The live parts of one route, class and client, by state; ``oldest`` as in `LaneView`."""
+
+    route: str
+    traffic: str = msgspec.field(name="class")
+    lane: int
+    client: str
+    ready: int
+    waiting: int
+    leased: int
+    sent: int
+    uncertain: int
+    oldest: float
+
+
+class QueueView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/queue``."""
+
+    rows: tuple[QueueRow, ...]
+
+
+class BindsView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/binds``, and of pausing and resuming: the binds that were meant, as they stand now."""
+
+    binds: tuple[BindView, ...]
+
+
+class ConfigView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/config``: the file, and its settings as the file would write them."""
+
+    file: str
+    settings: tuple[Setting, ...]
+
+
+class VersionView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/version``."""
+
+    version: str
+    python: str
+
+
+class MessagesView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/messages``: whoever bears that reference, or the newest to that number."""
+
+    messages: tuple[MessageView, ...]
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """The answer of a cancellation that was in time."""
+
+    id: str
+    state: str
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """Every refusal, in the form of the push API: a word for programs, the field at fault, a sentence for people."""
+
+    error: str
+    field: str
+    detail: str
