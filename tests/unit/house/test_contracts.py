@@ -141,6 +141,9 @@ def test_the_contracts_know_every_room() -> None:
     allowed_to_peers = {"mgate.channels", "mgate.model", "mgate.policy", "mgate.peers"}
     listed = {".".join(module.split(".")[:2]) for module in _lines("peers", "forbidden_modules")}
     assert rooms - allowed_to_peers <= listed
+    smpp = {module for module in _graph().modules if module.startswith("mgate.channels.smpp.")}
+    codec = {"mgate.channels.smpp.framing", "mgate.channels.smpp.pdu"}
+    assert smpp - codec <= set(_lines("peers", "forbidden_modules"))
     allowed_to_the_hatch = {"mgate.config", "mgate.control", "mgate.model", "mgate.peers", "mgate.policy", "mgate.seal"}
     assert rooms - allowed_to_the_hatch <= set(_lines("hatch", "forbidden_modules"))
 
