@@ -1,6 +1,7 @@
 """`mgate-smsc SCRIPT.toml`: start the scripted operator and leave it running until Ctrl-C."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -27,16 +28,16 @@ FAILED = 1
 class Reactor(wheel.Reactor, Protocol):
     """What is used of the reactor, with the types that Twisted's own methods lack."""
 
-    def listenTCP(self, port: int, factory: Factory, *, interface: str) -> IListeningPort:  # noqa: N802
+    def listenTCP(self, port: int, factory: Factory, *, interface: str) -> IListeningPort:
         """Open a port."""
 
-    def addSystemEventTrigger(self, phase: str, event: str, act: Callable[[], None]) -> object:  # noqa: N802
+    def addSystemEventTrigger(self, phase: str, event: str, act: Callable[[], None]) -> object:
         """Do it when the reactor starts or stops."""
 
-    def callFromThread(self, act: Callable[[], None]) -> None:  # noqa: N802
+    def callFromThread(self, act: Callable[[], None]) -> None:
         """Do it in the next turn; the only call that a signal may make."""
 
-    def run(self, *, installSignalHandlers: bool) -> None:  # noqa: N803
+    def run(self, *, installSignalHandlers: bool) -> None:
         """Turn until stopped."""
 
     def stop(self) -> None:
@@ -109,6 +110,8 @@ def main(
 def serve(script: Script, port: int, ledger: Ledger, fingerprint: Fingerprint, stats: bool) -> int:
     """Run until SIGINT or SIGTERM; the exit status."""
     reactor = _reactor()
+    # A submit and its receipt are ten objects without cycles; the collector would walk a second's worth for nothing.
+    gc.set_threshold(200_000, 20, 20)
     operator = Operator(script, ledger, fingerprint, reactor)
     try:
         listening = reactor.listenTCP(port, Sessions(operator), interface=script.host)

@@ -23,7 +23,7 @@ from mgate.channels.smpp.pdu import (
 from mgate.peers.fingerprint import Fingerprint
 from mgate.peers.smsc import oddities
 from mgate.peers.smsc.behaviour import Behaviour
-from mgate.peers.smsc.content import read_body, read_submit
+from mgate.peers.smsc.content import Body, Submit, read_body, read_submit
 from mgate.peers.smsc.ids import form
 from mgate.peers.smsc.ledger import Happened, Ledger, Submitted
 from mgate.peers.smsc.owed import Owed
@@ -67,6 +67,7 @@ class Operator:
         self._speaking: list[Session] = []
         self._connections = 0
         self._began = reactor.seconds()
+        self._garbage = bool(script.garbage.every or script.garbage.bytes_after)
         self._oddities = cycle(script.garbage.kinds or ("nack-zero",))
 
     def new_session(self) -> Session:
@@ -181,27 +182,18 @@ class Operator:
     # Submits
 
     def submitted(self, session: Session, frame: Frame) -> None:
-        """Take one submit_sm: decide, note it, answer, promise its receipts."""
+        """Take one submit_sm: decide, note it, promise its receipts, answer."""
         try:
             submit = read_submit(frame.body)
         except PduError as error:
             session.say(pack_simple(SUBMIT_SM_RESP, frame.sequence, error.status))
             return
-        behaviour, now = self.behaviour, self._reactor.seconds()
+        behaviour, now, wall = self.behaviour, self._reactor.seconds(), self._wall()
         status = behaviour.status(submit.digits, now)
         silent = behaviour.silent(session.submits)
         number = self._next_id
         name = "" if status or behaviour.nameless() else self._response_form(number)
-        body = read_body(submit.esm_class, submit.coding, submit.octets)
-        wall = self._wall()
-        fingerprint = self._fingerprint
-        self._ledger.add(
-            Submitted(
-                wall, name, status, silent, session.number, frame.sequence, submit.reference,
-                fingerprint.number(submit.digits), fingerprint.text(body.text, body.part), body.reference, body.part,
-                body.parts, submit.validity, submit.esm_class, submit.coding, len(submit.octets),
-            )
-        )  # fmt: skip
+        body = self._enter(wall, name, status, silent, session.number, frame.sequence, submit)
         self.counts.submits += 1
         if status:
             self.counts.refused += 1
@@ -217,13 +209,31 @@ class Operator:
         if silent:
             self.counts.silent += 1
         else:
-            latency = behaviour.submit_latency()
-            if latency > 0.0:
-                self._wheel.at(now + latency, session.say, response)
-            else:
-                session.say(response)
-        if session.last_submit or self.script.garbage.every or self.script.garbage.bytes_after:
+            self._answer(session, response, now)
+        if session.last_submit or self._garbage:
             self._disturb(session)
+
+    def _enter(
+        self, wall: float, name: str, status: int, silent: bool, bind: int, sequence: int, submit: Submit
+    ) -> Body:  # fmt: skip
+        """Write the ledger's row; the text's place among its parts."""
+        body = read_body(submit.esm_class, submit.coding, submit.octets)
+        fingerprint = self._fingerprint
+        self._ledger.add(
+            Submitted(
+                wall, name, status, silent, bind, sequence, submit.reference, fingerprint.number(submit.digits),
+                fingerprint.text(body.text, body.part), body.reference, body.part, body.parts, submit.validity,
+                submit.esm_class, submit.coding, len(submit.octets),
+            )
+        )  # fmt: skip
+        return body
+
+    def _answer(self, session: Session, response: bytes, now: float) -> None:
+        latency = self.behaviour.submit_latency()
+        if latency > 0.0:
+            self._wheel.at(now + latency, session.say, response)
+        else:
+            session.say(response)
 
     def _disturb(self, session: Session) -> None:
         """What the script breaks after a submit."""

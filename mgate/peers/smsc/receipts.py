@@ -17,6 +17,7 @@ from mgate.peers.smsc.script import State
 
 RECEIPT: Final = 0x04
 INTERMEDIATE: Final = 0x20
+MINUTES_KEPT: Final = 100
 
 _STATE: Final[dict[State, int]] = {
     "ENROUTE": 1, "DELIVRD": 2, "EXPIRED": 3, "DELETED": 4, "UNDELIV": 5, "ACCEPTD": 6, "UNKNOWN": 7, "REJECTD": 8,
@@ -33,8 +34,7 @@ class ReceiptWriter:
         self._tlvs = dialect != "text"
         self._reference = reference
         self._tails = {state: self._tail(state) for state in _STATE}
-        self._minute = -1
-        self._date = ""
+        self._dates: dict[int, str] = {}
 
     def body(
         self, number: str, state: State, source: bytes, destination: bytes, submitted: float, now: float, umr: int
@@ -66,10 +66,12 @@ class ReceiptWriter:
 
     def _day(self, moment: float) -> str:
         minute = int(moment) // 60
-        if minute != self._minute:
-            self._minute = minute
-            self._date = time.strftime("%y%m%d%H%M", time.gmtime(moment))
-        return self._date
+        date = self._dates.get(minute)
+        if date is None:
+            if len(self._dates) > MINUTES_KEPT:
+                self._dates.clear()
+            date = self._dates[minute] = time.strftime("%y%m%d%H%M", time.gmtime(moment))
+        return date
 
 
 def deliver_body(

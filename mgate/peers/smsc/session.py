@@ -1,6 +1,6 @@
 """One connection of a client: frames in, answers and receipts out. What they say is the operator's to decide."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -144,8 +144,8 @@ class Session(Protocol):
             self.ask(UNBIND)
         self._operator.ended(self, how, why)
         self._over = True
-        if how == "reset" and ITCPTransport.providedBy(self.transport):
-            self.transport.abortConnection()
+        if how == "reset":
+            cast("ITCPTransport", self.transport).abortConnection()
             return
         self.flush()
         self.transport.loseConnection()

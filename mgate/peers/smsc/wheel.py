@@ -21,7 +21,7 @@ class Reactor(Protocol):
     def seconds(self) -> float:
         """Monotonic seconds."""
 
-    def callLater(self, delay: float, callable: Callable[..., object]) -> IDelayedCall:  # noqa: N802, A002
+    def callLater(self, delay: float, callable: Callable[..., object]) -> IDelayedCall:  # noqa: A002
         """Call once, later."""
 
 
