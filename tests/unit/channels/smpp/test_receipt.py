@@ -86,6 +86,7 @@ def test_every_field_but_id_and_stat_may_be_missing_or_empty_in_any_order() -> N
         b"id:7F3A91\r\nstat:DELIVRD\r\n",
         b"id:7F3A91 submit_date:2611220500 done_date: stat:DELIVRD err: text:id:666 stat:UNDELIV",
         b"id:7F3A91 done date: submit date:2611220500 stat:DELIVRD",
+        b"id:7F3A91 err: done date:2611220501 stat:DELIVRD",
     ],
 )
 def test_loose_writing_is_understood(text: bytes) -> None:
@@ -96,6 +97,19 @@ def test_the_words_of_the_message_are_never_taken_for_fields() -> None:
     found = read(text_of(id="55", stat="UNDELIV", text="id:66 stat:DELIVRD err:9"))
     assert found[:4] == ("55", Told.UNDELIVERED, "UNDELIV", "000")
     assert read(b"uid:1 msg-id:2 id:3 stat:DELIVRD").text_id == "3"
+    assert read(b"id:55 text: your stat:DELIVRD").told is Told.UNKNOWN
+    assert read(b"id:55 stat: submit date:2611220500").state == ""
+
+
+@given(
+    st.lists(
+        st.sampled_from(["", "0", "abc", "2611220501", "DELIVRD", "a,b", "a;b", "x:y", " "]), min_size=7, max_size=7
+    )
+)
+def test_the_short_way_for_the_usual_form_reads_what_the_long_way_reads(values: list[str]) -> None:
+    names = [name for name in FIELDS if name != "text"]
+    text = " ".join(f"{name}:{value}" for name, value in zip(names, values, strict=True)) + " text:Code 482913"
+    assert read_receipt(delivered(text.encode())) == read_receipt(delivered(b" " + text.encode()))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,435 @@
+"""An SMPP session without I/O: octets and moments in, events and octets out (SMPP 3.4, sections 2.2 to 2.9 and 7.2).
+
+One session is one connection; after its end make another. Moments are seconds of a clock that never steps back.
+
+*Window.* The session keeps no limit of its own: who submits holds slots, and has as many requests open as it has slots.
+Every token handed to `submit` comes back exactly once in an `Ended`.
+
+*Written or not.* A submit counts as written from the moment `take` hands out its octets. What was taken and never
+answered is Uncertain; what was never taken is NotWritten. There is nothing in between, so nobody else may guess. Once
+the session ends or the peer unbinds, no more submits are handed out.
+
+*Late answers.* A submit that times out leaves a tombstone as long as the session lasts: when its answer comes after
+all, it is told as `Late`, for the operator's id is worth having. Its sequence number is not used again before.
+
+*Life.* Every PDU is a sign of life. After `enquire_every` seconds without one an enquire_link goes out, and when
+`response_limit` passes in silence the link is dead. The limits of bind and unbind run whatever else comes in.
+
+*Time.* Requests time out in the order in which they were submitted, so one queue and one deadline serve them all.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, Generic, NamedTuple
+
+from mgate.channels.smpp import pdu
+from mgate.channels.smpp.events import (
+    Arrival,
+    Arrived,
+    BindRefused,
+    Bound,
+    Close,
+    Ended,
+    Event,
+    Late,
+    Note,
+    Noted,
+    Pause,
+    Refusal,
+    Token,
+)
+from mgate.channels.smpp.pdu import Frame, Framer, PduError
+from mgate.model.message import Secret
+from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
+
+# Surely not taken, and nothing is wrong with the message: these pause the bind and burn no attempt.
+WEATHER: Final = frozenset({pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL, pdu.ESME_RSYSERR})
+_BIND_REFUSALS: Final = {
+    pdu.ESME_RALYBND: Refusal.ALREADY_BOUND,
+    pdu.ESME_RINVPASWD: Refusal.BAD_CREDENTIALS,
+    pdu.ESME_RINVSYSID: Refusal.BAD_CREDENTIALS,
+}
+_MOST_TOMBSTONES: Final = 10_000
+_MOST_EARLY: Final = 1_000  # deliver_sm before the bind is answered; what is beyond is asked for again
+_MOST_MALFORMED: Final = 3  # one after the other: then the stream is no longer what it was
+
+
+class SessionState(Enum):
+    """Where the session stands. CLOSED is both before `open` and after the end."""
+
+    CLOSED = "closed"
+    BINDING = "binding"
+    BOUND = "bound"
+    UNBINDING = "unbinding"
+
+
+class Credentials(NamedTuple):
+    """What a bind says of us."""
+
+    system_id: str
+    password: Secret
+    system_type: str = ""
+    version: int = pdu.VERSION_34
+
+
+class _Turn(Generic[Token]):
+    """What one read or one expiry found, to be told in the order that matters: answers to submits before all else."""
+
+    __slots__ = ("arrivals", "close", "late", "others", "pause", "results")
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Token, Outcome]] = []
+        self.late: list[tuple[Token, Outcome]] = []
+        self.pause: Pause | None = None
+        self.others: list[Event[Token]] = []
+        self.arrivals: list[Arrival] = []
+        self.close: Close | None = None
+
+    def events(self) -> list[Event[Token]]:
+        told: list[Event[Token]] = []
+        if self.results:
+            told.append(Ended(self.results))
+        if self.late:
+            told.append(Late(self.late))
+        if self.pause:
+            told.append(self.pause)
+        told += self.others
+        if self.arrivals:
+            told.append(Arrived(self.arrivals))
+        if self.close:
+            told.append(self.close)
+        return told
+
+
+class Session(Generic[Token]):
+    """One transceiver session. After every call write what `take` gives; wake `expire` at `next_deadline`.
+
+    `enquire_every` and `response_limit` are seconds. `first_sequence` is for tests of the wrap.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        enquire_every: float = 30.0,
+        response_limit: float = 10.0,
+        first_sequence: int = 1,
+    ) -> None:
+        self._credentials = credentials
+        self._enquire_every = enquire_every
+        self._response_limit = response_limit
+        self._state = SessionState.CLOSED
+        self._opened = False
+        self._submits_leave = False
+        self._framer = Framer()
+        self._next = first_sequence
+        self._waiting: dict[int, Token] = {}
+        self._tombstones: dict[int, Token] = {}
+        self._expiries: deque[tuple[float, int]] = deque()
+        self._control: list[bytes] = []
+        self._unwritten: dict[int, bytes] = {}
+        self._farewell = b""
+        self._early: list[Arrival] = []
+        self._own: dict[str, int] = {}  # the sequence numbers of our open bind, enquire_link and unbind
+        self._limit: float | None = None  # of the bind, or of the unbind
+        self._heard_at = 0.0
+        self._enquire_limit: float | None = None
+        self._malformed = 0
+        self._last_malformed = b""
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def outstanding(self) -> int:
+        """How many submits are open: written or not, but neither answered nor timed out."""
+        return len(self._waiting)
+
+    # ---- asking to say something
+
+    def open(self, now: float) -> None:
+        """The connection is up: bind."""
+        if self._opened:
+            raise RuntimeError("a session is opened once; make a new one for each connection")
+        who = self._credentials
+        sequence = self._own["bind"] = self._sequence()
+        self._control.append(
+            pdu.pack_bind(
+                pdu.BIND_TRANSCEIVER, sequence, who.system_id, who.password.reveal(), who.system_type, who.version
+            )
+        )
+        self._opened = self._submits_leave = True
+        self._state = SessionState.BINDING
+        self._limit = now + self._response_limit
+
+    def submit(self, token: Token, body: bytes, now: float) -> int | NotWritten:
+        """Ask for a submit_sm with this body (`pdu.SubmitTemplate.body`). Its sequence number, or NotWritten when the
+        session is not bound: then the token does not come back in an event."""
+        if self._state is not SessionState.BOUND:
+            return NotWritten(f"session {self._state.value}")
+        sequence = self._sequence()
+        self._waiting[sequence] = token
+        self._unwritten[sequence] = pdu.HEADER.pack(16 + len(body), pdu.SUBMIT_SM, 0, sequence) + body
+        self._expiries.append((now + self._response_limit, sequence))
+        return sequence
+
+    def answer(self, arrivals: Iterable[Arrival], status: int = pdu.ESME_ROK) -> None:
+        """Answer inbound messages: ESME_ROK once they are on the disk, ESME_RX_T_APPN to have them sent again.
+
+        Does nothing when the session is over; the operator then sends them again by itself.
+        """
+        if self._state in {SessionState.BOUND, SessionState.UNBINDING}:
+            for arrival in arrivals:
+                self._control.append(pdu.pack_deliver_sm_resp(arrival.sequence, status, arrival.command | pdu.RESPONSE))
+
+    def unbind(self, now: float) -> None:
+        """Ask to end the session in order. Drain first: what is submitted and not yet taken still goes before it, but
+        operators need not answer it. Only a bound session can be unbound; drop the connection of another."""
+        if self._state is SessionState.BOUND:
+            sequence = self._own["unbind"] = self._sequence()
+            self._farewell = pdu.pack_simple(pdu.UNBIND, sequence)
+            self._state = SessionState.UNBINDING
+            self._limit = now + self._response_limit
+
+    def take(self) -> bytes:
+        """All that must now be written, in one piece; from now on it counts as written."""
+        said = self._control
+        self._control = []
+        if self._unwritten and self._submits_leave:
+            said += self._unwritten.values()
+            self._unwritten.clear()
+        if self._farewell:
+            said.append(self._farewell)
+            self._farewell = b""
+        return b"".join(said)
+
+    # ---- time
+
+    def next_deadline(self) -> float | None:
+        """The moment at which `expire` has something to do; None when only the peer can move us."""
+        moments = [self._limit] if self._limit is not None else []
+        if self._expiries:
+            moments.append(self._expiries[0][0])
+        if self._state is SessionState.BOUND:
+            silent = self._heard_at + self._enquire_every
+            moments.append(silent if self._enquire_limit is None else self._enquire_limit)
+        return min(moments) if self._state is not SessionState.CLOSED and moments else None
+
+    def expire(self, now: float) -> list[Event[Token]]:
+        """Time passed: what that means."""
+        turn: _Turn[Token] = _Turn()
+        if self._state is SessionState.CLOSED:
+            return []
+        self._expire_submits(turn, now)
+        if self._limit is not None and now >= self._limit:
+            asked = "bind" if self._state is SessionState.BINDING else "unbind"
+            self._end(turn, f"no answer to {asked} within {self._response_limit:g} s", orderly=asked == "unbind")
+        elif self._state is SessionState.BOUND:
+            self._watch(turn, now)
+        return turn.events()
+
+    def closed(self, now: float) -> list[Event[Token]]:
+        """The connection is gone, whoever closed it: the submits still open end. What was written is Uncertain."""
+        turn: _Turn[Token] = _Turn()
+        for sequence, token in self._waiting.items():
+            written = sequence not in self._unwritten
+            lost: Outcome = Uncertain("link_lost", link_alive=False) if written else NotWritten("link_lost")
+            turn.results.append((token, lost))
+        self._waiting.clear()
+        self._unwritten.clear()
+        self._control.clear()
+        self._tombstones.clear()
+        self._expiries.clear()
+        self._early.clear()
+        self._state = SessionState.CLOSED
+        return turn.events()
+
+    def _expire_submits(self, turn: _Turn[Token], now: float) -> None:
+        expiries, waiting = self._expiries, self._waiting
+        while expiries and expiries[0][0] <= now:
+            _, sequence = expiries.popleft()
+            if sequence not in waiting:
+                continue
+            token = waiting.pop(sequence)
+            if self._unwritten.pop(sequence, None) is not None:
+                turn.results.append((token, NotWritten("response_timeout")))
+                continue
+            self._bury(sequence, token)
+            turn.results.append((token, Uncertain("response_timeout", link_alive=True)))
+            turn.pause = Pause("response_timeout")
+
+    def _watch(self, turn: _Turn[Token], now: float) -> None:
+        if self._enquire_limit is None:
+            if now >= self._heard_at + self._enquire_every:
+                sequence = self._own["enquire_link"] = self._sequence()
+                self._control.append(pdu.pack_simple(pdu.ENQUIRE_LINK, sequence))
+                self._enquire_limit = now + self._response_limit
+        elif now >= self._enquire_limit:
+            self._end(turn, f"enquire_link unanswered for {self._response_limit:g} s: the link is dead")
+
+    # ---- hearing
+
+    def receive(self, data: bytes, now: float) -> list[Event[Token]]:
+        """Octets came: what they mean, answers to submits first. Nothing a peer sends raises."""
+        if self._state is SessionState.CLOSED:
+            return []
+        turn: _Turn[Token] = _Turn()
+        try:
+            frames = self._framer.feed(data)
+        except PduError as error:
+            self._end(turn, str(error))
+            return turn.events()
+        if frames:
+            self._heard_at, self._enquire_limit = now, None
+        for frame in frames:
+            if frame.command == pdu.SUBMIT_SM_RESP:
+                self._submit_answered(turn, frame)
+            elif frame.command & pdu.RESPONSE:
+                self._response(turn, frame)
+            else:
+                self._request(turn, frame)
+        if self._framer.fault is not None:
+            self._end(turn, str(self._framer.fault))
+        while self._expiries and self._expiries[0][1] not in self._waiting:
+            self._expiries.popleft()
+        return turn.events()
+
+    def _submit_answered(self, turn: _Turn[Token], frame: Frame) -> None:
+        sequence = frame.sequence
+        if sequence in self._waiting and sequence not in self._unwritten:
+            turn.results.append((self._waiting.pop(sequence), self._outcome(turn, frame)))
+        elif sequence in self._tombstones:
+            turn.late.append((self._tombstones.pop(sequence), self._outcome(turn, frame)))
+        else:
+            turn.others.append(Noted(Note.STRAY_RESPONSE, f"submit_sm_resp, sequence {sequence}"))
+
+    def _outcome(self, turn: _Turn[Token], frame: Frame) -> Outcome:
+        """What a submit's response says of it. An unreadable id is no reason to doubt that the operator took it."""
+        if frame.status in WEATHER:
+            reason = pdu.status_name(frame.status)
+            turn.pause = Pause(reason)
+            return Deferred(reason)
+        if frame.status:
+            return Rejected(pdu.status_name(frame.status))
+        try:
+            operator_id = pdu.parse_message_id(frame.body)
+        except PduError as error:
+            self._damaged(turn, frame, error)
+            return Accepted("")
+        self._malformed = 0
+        return Accepted(operator_id)
+
+    def _response(self, turn: _Turn[Token], frame: Frame) -> None:
+        """Any response but submit_sm_resp, and generic_nack."""
+        sequence = frame.sequence
+        if sequence in self._waiting and sequence not in self._unwritten:
+            self._misfit(turn, frame)
+        elif self._state is SessionState.BINDING and (
+            frame.command == pdu.BIND_TRANSCEIVER_RESP or sequence == self._own["bind"]
+        ):
+            self._bind_answered(turn, frame)
+        elif self._state is SessionState.UNBINDING and (
+            frame.command == pdu.UNBIND_RESP or sequence == self._own.get("unbind")
+        ):
+            self._end(turn, "unbound", orderly=True)
+        elif frame.command == pdu.GENERIC_NACK:
+            if sequence != self._own.get("enquire_link"):
+                detail = f"sequence {sequence}, {pdu.status_name(frame.status)}"
+                turn.others.append(Noted(Note.STRAY_NACK, detail))
+        elif frame.command != pdu.ENQUIRE_LINK_RESP:  # one of those is life, whatever its sequence
+            turn.others.append(Noted(Note.STRAY_RESPONSE, f"{pdu.command_name(frame.command)}, sequence {sequence}"))
+
+    def _misfit(self, turn: _Turn[Token], frame: Frame) -> None:
+        """An open submit was answered by generic_nack, which says that it was not taken, or by nonsense."""
+        token = self._waiting.pop(frame.sequence)
+        if frame.command == pdu.GENERIC_NACK:
+            outcome = self._outcome(turn, frame) if frame.status in WEATHER else None
+            nacked = Rejected(f"generic_nack {pdu.status_name(frame.status)}")
+            turn.results.append((token, outcome or nacked))
+            return
+        self._bury(frame.sequence, token)
+        turn.results.append((token, Uncertain("nonsense_answer", link_alive=True)))
+        turn.others.append(Noted(Note.MISFIT_RESPONSE, f"submit_sm answered by {pdu.command_name(frame.command)}"))
+
+    def _bind_answered(self, turn: _Turn[Token], frame: Frame) -> None:
+        if frame.command == pdu.BIND_TRANSCEIVER_RESP and frame.status == pdu.ESME_ROK:
+            self._state = SessionState.BOUND
+            self._limit = None
+            name, version, _ = pdu.parse_bind_resp(frame.body)
+            turn.others.append(Bound(name, version))
+            turn.arrivals, self._early = self._early + turn.arrivals, []
+            return
+        said = f"{pdu.command_name(frame.command)} {pdu.status_name(frame.status)}: {pdu.status_text(frame.status)}"
+        turn.others.append(BindRefused(_BIND_REFUSALS.get(frame.status, Refusal.OTHER), said))
+        self._end(turn, f"bind refused: {said}")
+
+    def _request(self, turn: _Turn[Token], frame: Frame) -> None:
+        """The peer asks. Whatever it is gets its answer at once, but what must be on the disk first."""
+        match frame.command:
+            case pdu.DELIVER_SM | pdu.DATA_SM:
+                self._arrived(turn, frame)
+            case pdu.ENQUIRE_LINK:
+                self._control.append(pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, frame.sequence))
+            case pdu.UNBIND:
+                self._control.append(pdu.pack_simple(pdu.UNBIND_RESP, frame.sequence))
+                self._state = SessionState.UNBINDING
+                self._submits_leave = False
+                turn.close = Close("the operator unbound", orderly=True)
+            case pdu.ALERT_NOTIFICATION:
+                turn.others.append(Noted(Note.ALERT, "needs no answer"))
+            case pdu.OUTBIND:
+                turn.others.append(Noted(Note.OUTBIND, "needs no answer: a session that is up binds by itself"))
+            case unknown:
+                self._control.append(pdu.pack_simple(pdu.GENERIC_NACK, frame.sequence, pdu.ESME_RINVCMDID))
+                turn.others.append(Noted(Note.UNKNOWN_COMMAND, pdu.command_name(unknown)))
+
+    def _arrived(self, turn: _Turn[Token], frame: Frame) -> None:
+        message: pdu.DeliverSm | PduError
+        try:
+            read = pdu.parse_deliver_sm if frame.command == pdu.DELIVER_SM else pdu.parse_data_sm
+            message = read(frame.body)
+            self._malformed = 0
+        except PduError as error:
+            message = error
+            self._damaged(turn, frame, error)
+        arrival = Arrival(frame.command, frame.sequence, message, frame.body)
+        if self._state is not SessionState.BINDING:
+            turn.arrivals.append(arrival)
+        elif len(self._early) < _MOST_EARLY:
+            self._early.append(arrival)
+        else:
+            response = frame.command | pdu.RESPONSE
+            self._control.append(pdu.pack_deliver_sm_resp(frame.sequence, pdu.ESME_RX_T_APPN, response))
+
+    def _damaged(self, turn: _Turn[Token], frame: Frame, error: PduError) -> None:
+        """A poisoned message that the operator repeats is one fault, not many: it must not cost the link each time."""
+        turn.others.append(Noted(Note.MALFORMED, f"{pdu.command_name(frame.command)}: {error}"))
+        if frame.body != self._last_malformed:
+            self._malformed += 1
+            self._last_malformed = frame.body
+        if self._malformed >= _MOST_MALFORMED:
+            self._end(turn, f"{self._malformed} malformed PDUs one after the other; the last: {error}")
+
+    # ---- within
+
+    def _sequence(self) -> int:
+        """The next number that nothing open bears: 1 to 0x7FFFFFFF, then from 1 again."""
+        while True:
+            sequence = self._next
+            self._next = sequence + 1 if sequence < pdu.LARGEST_SEQUENCE else 1
+            if not (sequence in self._waiting or sequence in self._tombstones or sequence in self._own.values()):
+                return sequence
+
+    def _bury(self, sequence: int, token: Token) -> None:
+        self._tombstones[sequence] = token
+        if len(self._tombstones) > _MOST_TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
+
+    def _end(self, turn: _Turn[Token], reason: str, *, orderly: bool = False) -> None:
+        """Nothing more is said or heard; the caller closes, and learns from `closed` what was open."""
+        turn.close = turn.close or Close(reason, orderly)
+        self._submits_leave = False
+        self._state = SessionState.CLOSED
