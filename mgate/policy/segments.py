@@ -25,7 +25,7 @@ _ESCAPE: Final = 0x1B
 _TO_OCTETS: Final[dict[int, bytes]] = {ord(c): bytes((n,)) for n, c in enumerate(_BASIC) if n != _ESCAPE} | {
     ord(c): bytes((_ESCAPE, n)) for c, n in _EXTENSION.items()
 }
-_LETTERS: Final = frozenset(map(chr, _TO_OCTETS))
+_GSM_TEXT: Final = re.compile("[" + "".join(re.escape(chr(code)) for code in _TO_OCTETS) + "]*")
 # Most texts of a bank use only what ASCII and GSM have in common: these need no translation at all.
 _COMMON: Final = re.compile(rb"[\n\r !\"#%&'()*+,\-./0-9:;<=>?A-Za-z]*")
 _AFTER_ESCAPE: Final = {_BASIC[n]: c for c, n in _EXTENSION.items()} | {"\x1b": " "}
@@ -96,7 +96,7 @@ def _encoded(text: str) -> tuple[Alphabet, bytes]:
         octets = text.encode()
         if _COMMON.fullmatch(octets):
             return Alphabet.GSM7, octets
-    if not _LETTERS.issuperset(text):  # stops at the first foreign letter, which a try would pay for with an exception
+    if not _GSM_TEXT.fullmatch(text):  # stops at the first foreign letter, which a try would pay for with an exception
         return Alphabet.UCS2, text.encode("utf-16-be")
     return Alphabet.GSM7, codecs.charmap_encode(text, "strict", _TO_OCTETS)[0]
 
