@@ -1,0 +1,160 @@
+"""The desk: questions about messages, answered from the live spool and the history alike.
+
+The question runs on a reader's thread; what it finds is opened here, on the reactor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from mgate.model.message import COUNT_BITS, MessageId
+from mgate.model.view import MessageView
+from mgate.seal.errors import SealError
+from mgate.seal.keyring import Keyring
+from mgate.spool.engine import Reader, Record
+from mgate.spool.front import Front
+from mgate.spool.history import FoundStory, HistoryReader
+from mgate.spool.sealing import Sealing
+from mgate.spool.service import Asker
+from mgate.spool.story import Story, story_of, view_of
+from mgate.spool.verbs import Cancelled, NotKept
+
+_MOST: Final = 20
+"""A reference stands at most once a client; more than so many clients are not looked through."""
+
+Found = tuple[list[Record], list[FoundStory]]
+
+
+class Desk:
+    """See ``model.ports.Desk``.
+
+    Args:
+        asker: a reader's thread of its own, so that a long search holds up nobody.
+        on_damaged: told of a message whose record cannot be opened; it is left out of the answer.
+    """
+
+    def __init__(  # built once, by wiring
+        self,
+        front: Front,
+        asker: Asker,
+        history: HistoryReader,
+        sealing: Sealing,
+        keyring: Keyring,
+        wall: Callable[[], float],
+        on_damaged: Callable[[int, SealError], None],
+    ) -> None:
+        self._front = front
+        self._asker = asker
+        self._history = history
+        self._sealing = sealing
+        self._keyring = keyring
+        self._wall = wall
+        self._on_damaged = on_damaged
+        self._read = msgspec.msgpack.Decoder(Story).decode
+
+    def show(self, client: str, message: MessageId, answer: Callable[[MessageView | None], None]) -> None:
+        """See ``model.ports.Desk``."""
+        periods = self._periods_of(message)
+
+        def question(reader: Reader) -> Found:
+            live = reader.records([message])
+            if live:
+                return live, []
+            ended = self._history.by_id(message, periods)
+            # Between the two looks it may have moved from the spool to history, never the other way.
+            return [], [] if ended is None else [ended]
+
+        self._asker.ask(question, lambda found: answer(next(iter(self._views(client, found)), None)))
+
+    def by_ref(self, client: str, ref: str, answer: Callable[[Sequence[MessageView]], None]) -> None:
+        """See ``model.ports.Desk``."""
+        numbers = self._newest_periods()
+
+        def question(reader: Reader) -> Found:
+            clients = [client] if client else reader.clients()
+            tags = [(one, self._sealing.ref_tag(one, ref)) for one in clients]
+            live = reader.records(reader.by_ref(tags))
+            wanted = [(period, tag) for _, tag in tags for period in numbers]
+            ended = [] if len(live) == len(clients) else self._history.by_tag("ref_tag", wanted, _MOST)
+            return live, ended
+
+        self._asker.ask(question, lambda found: answer(self._views(client, found)))
+
+    def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView]], None]) -> None:
+        """See ``model.ports.Desk``."""
+        numbers = self._newest_periods()
+        tags = self._sealing.phone_tags(number)
+
+        def question(reader: Reader) -> Found:
+            live = reader.records(reader.by_phone(tags, limit))
+            return live, self._history.by_tag("phone_tag", list(zip(numbers, tags, strict=True)), limit)
+
+        self._asker.ask(question, lambda found: answer(self._views("", found)[:limit]))
+
+    def cancel(self, client: str, message: MessageId, answer: Callable[[str], None]) -> None:
+        """See ``model.ports.Desk``."""
+
+        def told(result: Cancelled | NotKept) -> None:
+            if isinstance(result, NotKept):
+                answer("busy")
+            elif result.word == "unknown":
+                self.show(client, message, lambda view: answer("unknown" if view is None else _of_ended(view)))
+            else:
+                answer(result.word)
+
+        self._front.cancel(message, client, "cancelled_by_client" if client else "cancelled_by_operator", told)
+
+    # ---- opening ---------------------------------------------------------------------------------------------------
+
+    def _views(self, client: str, found: Found) -> list[MessageView]:
+        now = int(self._wall() * 1000)
+        live, ended = found
+        views: dict[int, MessageView] = {}
+        for record in live:
+            head = record.rows[0]
+            if not client or head.client == client:
+                self._open(head.id, lambda record=record: self._live(record), views, now, admin=not client)  # type: ignore[misc]  # bound now
+        for one in ended:
+            if (not client or one.client == client) and one.message not in views:
+                self._open(one.message, lambda one=one: self._ended(one), views, now, admin=not client, old=True)  # type: ignore[misc]  # bound now
+        return [views[message] for message in sorted(views, reverse=True)]
+
+    def _open(  # one value of each kind
+        self,
+        message: int,
+        story: Callable[[], Story],
+        views: dict[int, MessageView],
+        now: int,
+        *,
+        admin: bool,
+        old: bool = False,
+    ) -> None:
+        try:
+            views[message] = view_of(story(), now, in_history=old, admin=admin)
+        except SealError as error:
+            self._on_damaged(message, error)
+
+    def _live(self, record: Record) -> Story:
+        envelope = self._sealing.envelope(record.rows[0], record.envelope)
+        return story_of(record, envelope, "", self._sealing.operator_id)
+
+    def _ended(self, one: FoundStory) -> Story:
+        return self._read(self._sealing.open_story(one))
+
+    # ---- periods ---------------------------------------------------------------------------------------------------
+
+    def _newest_periods(self) -> list[int]:
+        return sorted((period.number for period in self._keyring.periods), reverse=True)
+
+    def _periods_of(self, message: int) -> list[int]:
+        """The periods that a message may be of: its id tells the millisecond, or a little after one."""
+        at = (message >> COUNT_BITS) / 1000
+        slack = 3600.0
+        return [period.number for period in self._keyring.periods if period.begins - slack <= at < period.ends + slack]
+
+
+def _of_ended(view: MessageView) -> str:
+    return "cancelled" if view.state == "cancelled" else "ended"

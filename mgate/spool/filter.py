@@ -1,0 +1,76 @@
+"""A filter of references: it says "surely new" of almost every new one without asking the disk. Pure.
+
+A reference must be unique for its client as long as it is remembered, in an index of many buckets and files; asking
+them all for each push would be the price of every push. The filter (Bloom, about 10 bits a reference) holds every
+reference that is remembered and some that no longer are: it may send a new one to the disk in vain, and never lets a
+known one pass.
+
+The tags are keyed hashes already, so their own bits choose the places. One thread only: setting a bit is reading and
+writing a byte.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+CHUNK: Final = 1 << 20
+"""References a chunk holds. Chunks and not one filter, so that it grows with what it holds."""
+
+_BITS: Final = (
+    24  # 2**24 bits for 2**20 references, 16 bits each, and 5 probes: 1 in 700 asks a full chunk's disk in vain
+)
+_MASK: Final = (1 << _BITS) - 1
+_PROBES: Final = 5
+
+
+class _Chunk:
+    __slots__ = ("bits", "count")
+
+    def __init__(self) -> None:
+        self.bits = bytearray(1 << (_BITS - 3))
+        self.count = 0
+
+
+class RefFilter:
+    """Which reference tags may be known."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[_Chunk] = deque([_Chunk()])
+
+    def may_know(self, tag: bytes) -> bool:
+        """False when the reference is surely new."""
+        word = int.from_bytes(tag, "little")
+        places = [(word >> shift) & _MASK for shift in range(0, _BITS * _PROBES, _BITS)]
+        for chunk in self._chunks:
+            bits = chunk.bits
+            for place in places:
+                if not bits[place >> 3] >> (place & 7) & 1:
+                    break
+            else:
+                return True
+        return False
+
+    def add(self, tags: Iterable[bytes]) -> None:
+        """Remember these tags."""
+        chunk = self._chunks[0]
+        for tag in tags:
+            if chunk.count >= CHUNK:
+                chunk = _Chunk()
+                self._chunks.appendleft(chunk)
+            word = int.from_bytes(tag, "little")
+            bits = chunk.bits
+            for shift in range(0, _BITS * _PROBES, _BITS):
+                place = (word >> shift) & _MASK
+                bits[place >> 3] |= 1 << (place & 7)
+            chunk.count += 1
+
+    def __len__(self) -> int:
+        """References added, those added twice counted twice."""
+        return sum(chunk.count for chunk in self._chunks)
+
+    @property
+    def octets(self) -> int:
+        """The memory that the filter takes."""
+        return len(self._chunks) << (_BITS - 3)

@@ -1,0 +1,248 @@
+"""The keeper: everything that time asks of the spool. It wakes parts, moves what has ended, and throws away what is
+over.
+
+A move goes round the house: the reader finds what has ended, the reactor opens and seals it again for its history
+file, the history's thread puts it on the disk, and only then does the writer forget it. One round is under way at a
+time; when it was full the next follows at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+
+from mgate.policy.classes import EARLY_STAY
+from mgate.seal.errors import SealError
+from mgate.seal.keyring import Group, Keyring
+from mgate.spool.engine import Reader, Record
+from mgate.spool.front import Front
+from mgate.spool.history import HistoryWriter, SealedStory
+from mgate.spool.lifecycle import fold_parts
+from mgate.spool.sealing import Sealing
+from mgate.spool.story import story_of
+from mgate.spool.verbs import NotKept, Trim, Woken
+
+WAKE_EVERY: Final = 0.25
+"""Seconds between two looks at the clock's rows; a repeat or a lapse is late by no more."""
+
+ROUND: Final = 250
+"""Messages that one round moves to history at most."""
+
+TRIM_EVERY: Final = 60.0
+_TRIM_ROWS: Final = 2_000
+_WAKE_ROWS: Final = 200
+_PREPARE_AHEAD: Final = 300.0
+
+_T = TypeVar("_T")
+
+
+class Observer(Protocol):
+    """Who is told what the keeper did."""
+
+    def moved(self, messages: int) -> None:
+        """So many messages went to history."""
+
+    def woken(self, parts: int) -> None:
+        """The clock had something to say about so many parts: the dispatcher may have new work."""
+
+    def dropped(self, period: int) -> None:
+        """A period's retention ended: its file and its key are gone."""
+
+    def damaged(self, part: int, error: SealError) -> None:
+        """A record cannot be opened; the message stays where it is."""
+
+    def failed(self, what: str, error: Exception) -> None:
+        """A round could not be finished and will be tried again."""
+
+
+class HistoryThread:
+    """The one thread of the history's files."""
+
+    def __init__(self, history: HistoryWriter, post: Callable[[Callable[[], None]], None]) -> None:
+        self._history = history
+        self._post = post
+        self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="mgate-history", daemon=True)
+
+    def start(self) -> None:
+        """Let the thread begin."""
+        self._thread.start()
+
+    def run(self, work: Callable[[HistoryWriter], _T], answer: Callable[[_T | Exception], None]) -> None:
+        """Do work on the history's thread; what it returns or raises goes to ``answer`` on the reactor's."""
+
+        def do() -> None:
+            try:
+                found: _T | Exception = work(self._history)
+            except Exception as error:  # noqa: BLE001  # whatever it is, its caller must hear of it
+                found = error
+            self._post(lambda: answer(found))
+
+        self._line.put(do)
+
+    def stop(self) -> None:
+        """Finish what is in line and come back when the thread has ended."""
+        self._line.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (work := self._line.get()) is not None:
+            work()
+        self._history.close()
+
+
+class Keeper:
+    """Runs on the reactor, with three timers and no thread of its own.
+
+    Args:
+        groups: the retention groups, with how long each is kept.
+        reference_days, journal_days: how long references and journal rows are kept.
+    """
+
+    def __init__(  # built once, by wiring
+        self,
+        front: Front,
+        history: HistoryThread,
+        sealing: Sealing,
+        keyring: Keyring,
+        groups: Sequence[Group],
+        reference_days: int,
+        journal_days: int,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        observer: Observer,
+    ) -> None:
+        self._front = front
+        self._history = history
+        self._sealing = sealing
+        self._keyring = keyring
+        self._groups = groups
+        self._reference_days = reference_days
+        self._journal_days = journal_days
+        self._clock = clock
+        self._wall = wall
+        self._observer = observer
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin to look at the clock."""
+        self._wake()
+        self._look()
+        self._trim()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopped = True
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        if not self._stopped:
+            self._clock.callLater(seconds, call)
+
+    # ---- waking ----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._stopped:
+            return
+
+        def done(result: Woken | NotKept) -> None:
+            parts = 0 if isinstance(result, NotKept) else result.parts
+            if parts:
+                self._observer.woken(parts)
+            self._later(0.0 if parts >= _WAKE_ROWS else WAKE_EVERY, self._wake)
+
+        self._front.wake(_WAKE_ROWS, done)
+
+    # ---- moving ----------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self._stopped:
+            return
+        now = int(self._wall() * 1000)
+        self._front.ask(lambda reader: _ended(reader, now), self._seal)
+
+    def _seal(self, records: Sequence[Record]) -> None:
+        stories = [story for story in map(self._story, records) if story is not None]
+        if not stories:
+            self._later(WAKE_EVERY, self._look)
+            return
+        now = int(self._wall() * 1000)
+        full = len(records) >= ROUND
+        self._history.run(lambda history: history.put(stories, now), lambda error: self._forget(stories, error, full))
+
+    def _story(self, record: Record) -> SealedStory | None:
+        head = record.rows[0]
+        try:
+            envelope = self._sealing.envelope(head, record.envelope)
+            text = self._sealing.text(head, envelope, record.body)
+            plain = self._encode(story_of(record, envelope, text, self._sealing.operator_id))
+        except SealError as error:
+            self._observer.damaged(head.id, error)
+            return None
+        return SealedStory(
+            head.id,
+            head.parts,
+            head.client,
+            head.traffic,
+            fold_parts([row.state for row in record.rows]),
+            head.created,
+            head.expires,
+            record.journal[-1].at if record.journal else head.created,
+            head.period,
+            record.ref_tag,
+            record.content_tag,
+            head.phone_tag or b"",
+            self._sealing.story(head, plain),
+            head.event,
+        )
+
+    def _forget(self, stories: Sequence[SealedStory], error: object, full: bool) -> None:
+        if isinstance(error, Exception):
+            self._observer.failed("history", error)
+            self._later(1.0, self._look)
+            return
+
+        def done(result: int | NotKept) -> None:
+            if not isinstance(result, NotKept):
+                self._observer.moved(len(stories))
+            self._later(0.0 if full else WAKE_EVERY, self._look)
+
+        self._front.forget([(story.message, story.event) for story in stories], done)
+
+    # ---- throwing away ---------------------------------------------------------------------------------------------
+
+    def _trim(self) -> None:
+        if self._stopped:
+            return
+        now = self._wall()
+        self._keyring.prepare(self._groups, now)
+        self._keyring.prepare(self._groups, now + _PREPARE_AHEAD)
+        refs_before = int((now - self._reference_days * 86_400.0) * 1000)
+        trim = Trim(
+            int((now - EARLY_STAY) * 1000),
+            int((now - self._journal_days * 86_400.0) * 1000),
+            _TRIM_ROWS,
+        )
+        self._front.trim(trim, lambda _result: None)
+        self._history.run(lambda history: history.drop_refs_before(refs_before), lambda _dropped: None)
+        over = [period.number for period in self._keyring.periods if period.retain_until <= now]
+        if over:
+            self._front.ask(lambda reader: reader.periods(), lambda alive: self._shred(set(over) - alive))
+        self._later(TRIM_EVERY, self._trim)
+
+    def _shred(self, periods: set[int]) -> None:
+        """The key first: a file without its key is noise, a key without its file is nothing."""
+        for period in sorted(periods):
+            self._keyring.destroy(period)
+            self._history.run(lambda history, period=period: history.drop_period(period), lambda _done: None)  # type: ignore[misc]  # bound now
+            self._observer.dropped(period)
+
+
+def _ended(reader: Reader, now: int) -> list[Record]:
+    heads = reader.ended(now, ROUND)
+    return reader.records(heads) if heads else []

@@ -1,0 +1,305 @@
+"""The live spool on SQLite: the one writer.
+
+WAL, ``synchronous=FULL`` (with NORMAL, two power cuts of three lost something acknowledged), ``secure_delete=ON`` (FAST
+left 2,997 of 3,000 deleted rows in the file). One transaction a batch: read the rows that the batch concerns, let a
+``Turn`` decide, write what it leaves in statements of many rows.
+
+Errors are of two kinds. A full or read-only disk rolls back cleanly: ``StoreFull``. Anything else that the disk says
+leaves it unknown what is on it: ``StoreBroken``, and the process must end, because after a failed fsync the page cache
+lies.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from mgate.spool import queries
+from mgate.spool.engine import StoreBroken, StoreFull
+from mgate.spool.filter import RefFilter
+from mgate.spool.queries import Names, Value, write
+from mgate.spool.rows import Attempt, Early, KnownRef, Row, Touched
+from mgate.spool.schema import migrate
+from mgate.spool.shelf import ShelfOnSqlite
+from mgate.spool.turn import SameNumber, Turn
+from mgate.spool.verbs import Result, Trim, Verb
+
+BUCKET: Final = 1 << 14
+"""Rows a bucket of a tag index holds: small enough that the newest stays in the page cache."""
+
+SLICE: Final = 1_000
+"""References that one slice of background work adds to the filter: a millisecond or two."""
+
+REBUILD: Final = 1 << 20
+"""References that are added, over as many again as it began with, until the filter is built anew."""
+
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+
+
+class Past(Protocol):
+    """The memory of references whose messages are in history."""
+
+    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
+        """Which of these are known."""
+
+    def tags(self) -> Iterator[Sequence[bytes]]:
+        """Every reference tag remembered, in runs."""
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection to a spool file, set as the product needs it."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -32768")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class SqliteStore:
+    """A ``Store`` in one SQLite file.
+
+    Args:
+        path: the file; made when it is not there.
+        database: the uuid of the keyring that seals its records.
+        same_number: compares a phone tag with the numbers of a receipt.
+        past: the references of ended messages.
+    """
+
+    def __init__(self, path: Path, database: bytes, same_number: SameNumber, past: Past) -> None:
+        self._db = connect(path)
+        migrate(self._db, database)
+        self._same_number = same_number
+        self._names = Names(self._db)
+        self._names.refresh()
+        self._past = past
+        self._shelf = ShelfOnSqlite(self._db, self._names, past)
+        self._fresh_filter = RefFilter()
+        self._loading: Iterator[Sequence[bytes]] | None = self._everything_remembered()
+        self._rebuild_at = 0
+        self._sequence = self._last("SELECT seq FROM sqlite_sequence WHERE name = 'journal'") + 1
+        self._bucket = _Buckets(self._last("SELECT max(bucket) FROM part") + 1)
+        op = max(self._last("SELECT max(op_bucket) FROM part"), self._last("SELECT max(op_bucket) FROM attempt"))
+        self._op_bucket = _Buckets(op + 1)
+
+    def _last(self, query: str) -> int:
+        row = self._db.execute(query).fetchone()
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
+    # ---- the verbs -------------------------------------------------------------------------------------------------
+
+    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+        """See ``engine.Store``."""
+        turn = Turn(self._shelf, now, self._sequence, self._same_number)
+        results = self._transaction(turn, verbs)
+        self._sequence = turn.ledger.next_sequence
+        self._remember([message.ref_tag for message, _ in turn.inserted])
+        return results
+
+    def sweep(self, now: int) -> int:
+        """See ``engine.Store``."""
+        turn = Turn(self._shelf, now, self._sequence, self._same_number)
+        (swept,) = self._transaction(turn, None)
+        self._sequence = turn.ledger.next_sequence
+        return swept if isinstance(swept, int) else 0
+
+    def greatest_id(self) -> int:
+        """See ``engine.Store``."""
+        return max(
+            self._last("SELECT max(id) FROM part"),
+            self._last("SELECT max(id) FROM inbound"),
+            self._last("SELECT max(message) FROM (SELECT message FROM journal ORDER BY sequence DESC LIMIT 100000)"),
+        )
+
+    def tend(self, now: int) -> bool:
+        """See ``engine.Store``: fills the reference filter after a start, and anew when half of it may be forgotten."""
+        if self._loading is None:
+            return False
+        for tags in self._loading:
+            self._fresh_filter.add(tags)
+            return True
+        self._loading = None
+        self._shelf.filter = self._fresh_filter
+        self._rebuild_at = 2 * len(self._fresh_filter) + REBUILD
+        return False
+
+    def _remember(self, tags: Sequence[bytes]) -> None:
+        self._fresh_filter.add(tags)
+        if self._shelf.filter is None or not tags:
+            return
+        if self._shelf.filter is not self._fresh_filter:
+            self._shelf.filter.add(tags)
+        elif len(self._fresh_filter) >= self._rebuild_at:
+            self._fresh_filter = RefFilter()
+            self._fresh_filter.add(tags)
+            self._loading = self._everything_remembered()
+
+    def checkpoint(self, mode: str) -> None:
+        """Copy the WAL into the file; ``mode`` is PASSIVE, RESTART or TRUNCATE."""
+        self._db.execute(f"PRAGMA wal_checkpoint({mode})")
+
+    def close(self) -> None:
+        """See ``engine.Store``."""
+        self.checkpoint("TRUNCATE")
+        self._db.close()
+
+    def _everything_remembered(self) -> Iterator[Sequence[bytes]]:
+        greatest = 0
+        while True:
+            rows = self._db.execute(
+                "SELECT id, ref_tag FROM part WHERE id > ? AND ref_tag IS NOT NULL ORDER BY id LIMIT ?",
+                (greatest, SLICE),
+            ).fetchall()
+            if not rows:
+                break
+            greatest = rows[-1][0]
+            yield [tag for _, tag in rows]
+        yield from self._past.tags()
+
+    # ---- the transaction -------------------------------------------------------------------------------------------
+
+    def _transaction(self, turn: Turn, verbs: Sequence[Verb] | None) -> list[Result]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            results: list[Result] = [turn.sweep()] if verbs is None else turn.run(verbs)
+            self._write(turn)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise _kind(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        return results
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._names.refresh()  # names given in the transaction are gone with it
+        self._shelf.refresh()
+
+    def _write(self, turn: Turn) -> None:
+        ledger = turn.ledger
+        new = {row.id for _, rows in turn.inserted for row in rows}
+        self._insert_parts(turn)
+        self._update_parts([row for row in ledger.changed.values() if row.id not in new])
+        self._write_attempts(list(ledger.attempts.values()))
+        write(self._db, queries.insert_journal, [queries.journal_values(row, self._names) for row in ledger.journal])
+        for early in turn.early_kept:
+            self._keep_early(early)
+        for early in turn.early_used:
+            self._drop_early(early)
+        for inbound in turn.inbound:
+            account = self._names.number("route", inbound.account)
+            self._db.execute(
+                "INSERT OR IGNORE INTO inbound VALUES (?, ?, ?, ?, ?)",
+                (inbound.id, account, inbound.created, inbound.period, inbound.sealed),
+            )
+        for message, event in turn.forgotten:
+            self._forget(message, event)
+        for trim in turn.trims:
+            self._trim(trim)
+
+    def _insert_parts(self, turn: Turn) -> None:
+        values = []
+        for message, rows in turn.inserted:
+            bucket = self._bucket.next()
+            self._shelf.ref_buckets.add(bucket)
+            values += [queries.new_part(message, row, bucket, self._names) for row in rows]
+        write(self._db, queries.insert_parts, values)
+
+    def _update_parts(self, rows: Sequence[Row]) -> None:
+        by_columns: dict[Touched, list[tuple[Value, ...]]] = {}
+        for row in rows:
+            touched = row.touched
+            bucket = self._bucket_of(row.newest) if touched & Touched.OPERATOR else 0
+            values = queries.changed_part(row, touched, self._names, bucket)
+            by_columns.setdefault(touched & ~Touched.STATE, []).append(values)
+        for touched, values_of_kind in by_columns.items():
+            columns = queries.columns_of(touched)
+            erase = bool(touched & Touched.BODY)
+            write(self._db, lambda n, c=columns, e=erase: queries.update(c, n, e), values_of_kind)  # type: ignore[misc]  # the lambda's defaults
+
+    def _write_attempts(self, attempts: Sequence[Attempt]) -> None:
+        values = [queries.attempt_values(attempt, self._names, self._bucket_of(attempt)) for attempt in attempts]
+        write(self._db, queries.insert_attempts, values)
+
+    def _bucket_of(self, attempt: Attempt | None) -> int:
+        if attempt is None or attempt.operator_tag is None or attempt.operator_bucket:
+            return 0
+        bucket = self._op_bucket.next()
+        self._shelf.op_buckets.add(bucket)
+        return bucket
+
+    def _keep_early(self, early: Early) -> None:
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO early (account, key, told, reason, reference, seen) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self._names.number("route", early.account), early.key, early.told.value, early.reason,
+                early.reference, early.seen,
+            ),
+        )  # fmt: skip
+        if cursor.rowcount:
+            self._shelf.has_early = True
+            rows = [(tag, cursor.lastrowid) for tag in early.tags]
+            self._db.executemany("INSERT OR IGNORE INTO early_tag VALUES (?, ?)", rows)
+
+    def _drop_early(self, early: Early) -> None:
+        (found,) = self._db.execute(
+            "SELECT id FROM early WHERE account = ? AND key = ? AND reference = ? AND told = ?",
+            (self._names.number("route", early.account), early.key, early.reference, early.told.value),
+        ).fetchone()
+        self._db.executemany("DELETE FROM early_tag WHERE tag = ? AND early = ?", [(tag, found) for tag in early.tags])
+        self._db.execute("DELETE FROM early WHERE id = ?", (found,))
+
+    def _forget(self, message: int, event: int) -> None:
+        head = self._db.execute(
+            "SELECT parts, attempts FROM part WHERE id = ? AND event = ?", (message, event)
+        ).fetchone()
+        if head is None:
+            return
+        last = message + head[0] - 1
+        self._db.execute("DELETE FROM part WHERE id BETWEEN ? AND ?", (message, last))
+        if head[0] > 1 or head[1] > 1:
+            self._db.execute("DELETE FROM attempt WHERE part BETWEEN ? AND ?", (message, last))
+
+    def _trim(self, trim: Trim) -> None:
+        old = self._db.execute(
+            "SELECT id FROM early WHERE seen < ? LIMIT ?", (trim.early_before, trim.limit)
+        ).fetchall()
+        for (early,) in old:
+            self._db.execute("DELETE FROM early_tag WHERE early = ?", (early,))
+            self._db.execute("DELETE FROM early WHERE id = ?", (early,))
+        first = self._db.execute("SELECT sequence, at FROM journal ORDER BY sequence LIMIT 1").fetchone()
+        if first is not None and first[1] < trim.journal_before:
+            self._db.execute(
+                "DELETE FROM journal WHERE sequence < ? AND at < ?", (first[0] + trim.limit, trim.journal_before)
+            )
+        self._shelf.refresh()
+
+
+class _Buckets:
+    """Gives bucket numbers: a new one after every ``BUCKET`` rows."""
+
+    def __init__(self, first: int) -> None:
+        self._count = first * BUCKET
+
+    def next(self) -> int:
+        self._count += 1
+        return self._count // BUCKET
+
+
+def _kind(error: sqlite3.Error) -> StoreFull | StoreBroken:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    sentence = f"{getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')}: {error}"
+    return StoreFull(sentence) if code in _FULL else StoreBroken(sentence)
+
+
+__all__ = ["BUCKET", "Past", "SqliteStore", "connect"]

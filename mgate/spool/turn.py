@@ -1,0 +1,476 @@
+"""One commit: what the verbs of a batch mean for the rows. Pure; the engines read for it and write what it leaves.
+
+A ``Turn`` is made for one transaction. Its verbs move rows in a ``Ledger`` and leave behind new rows, changed rows,
+attempts and journal rows, which the engine then writes in one go. Whatever fails in between, nothing was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from mgate.model.message import ENDED, Fate, State
+from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
+from mgate.spool.ledger import PATIENCE, Ledger, newest
+from mgate.spool.lifecycle import Event, advance, failed_beside, fold_parts, may_become
+from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Shelf, Touched
+from mgate.spool.verbs import (
+    Accept,
+    Cancel,
+    Cancelled,
+    Clash,
+    End,
+    Ends,
+    Fit,
+    Forget,
+    Hear,
+    Heard,
+    KeepInbound,
+    Kept,
+    Lease,
+    Leased,
+    NewInbound,
+    NewMessage,
+    Release,
+    Released,
+    Result,
+    Trim,
+    Verb,
+    Wake,
+    Wish,
+    Woken,
+)
+
+LOOK_AGAIN: Final = 60_000
+"""A part whose life ends while it is leased: its outcome will say, so look again after a minute (milliseconds)."""
+
+SameNumber = Callable[[int, bytes, Sequence[str]], bool]
+"""Whether a phone tag of this period is that of one of these numbers."""
+
+Hit = tuple[Row, Attempt]
+
+# States.md, rules 2 and 8: outcomes before leases, and receipts see what the outcomes of the same commit have learnt.
+_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Cancel, Release, Wake, Forget, Trim)
+
+_UNDER_WAY: Final = frozenset({State.LEASED, State.SENT, State.DELIVERED})
+
+_FATE_OF: Final = {
+    Accepted: Fate.ACCEPTED,
+    Deferred: Fate.REFUSED,
+    Rejected: Fate.REFUSED,
+    Uncertain: Fate.IN_DOUBT,
+    NotWritten: Fate.REFUSED,
+}
+
+
+class Turn:
+    """What one transaction does.
+
+    Attributes:
+        ledger: the rows it moved.
+        inserted: new messages with their rows; ``early_kept`` and ``early_used``: early receipts to add and to drop;
+        inbound: to add; ``forgotten``: (message, journal row) of messages to delete; ``trims``: what only time removes.
+    """
+
+    def __init__(self, shelf: Shelf, now: int, next_sequence: int, same_number: SameNumber) -> None:
+        self._shelf = shelf
+        self._same_number = same_number
+        self._now = now
+        self._kept: dict[tuple[str, bytes], KnownRef] = {}
+        self._fresh: dict[tuple[str, bytes], list[Hit]] = {}
+        self.ledger = Ledger(shelf, now, next_sequence)
+        self.inserted: list[tuple[NewMessage, list[Row]]] = []
+        self.early_kept: list[Early] = []
+        self.early_used: list[Early] = []
+        self.inbound: list[NewInbound] = []
+        self.forgotten: list[tuple[int, int]] = []
+        self.trims: list[Trim] = []
+
+    def run(self, verbs: Sequence[Verb]) -> list[Result]:
+        """Answer each verb, in the order that the rules ask for; the results stand in the order of the verbs."""
+        results: dict[int, Result] = {}
+        for kind in _ORDER:
+            for index, verb in enumerate(verbs):
+                if type(verb) is kind:
+                    results[index] = self._answer(verb)
+        return [results[index] for index in range(len(verbs))]
+
+    def _answer(self, verb: Verb) -> Result:  # one line a verb
+        match verb:
+            case Ends():
+                return self._end(verb.ends)
+            case Lease():
+                return self._lease(verb.wishes)
+            case Hear():
+                return self._hear(verb.receipts)
+            case Accept():
+                return self._accept(verb.messages)
+            case KeepInbound():
+                return self._keep_inbound(verb.messages)
+            case Cancel():
+                return self._cancel(verb)
+            case Release():
+                return self._release(verb.part, verb.attempts)
+            case Wake():
+                return self._wake(verb.limit)
+            case Forget():
+                self.forgotten.extend(verb.messages)
+                return len(verb.messages)
+            case Trim():
+                self.trims.append(verb)
+                return 0
+            case _:
+                assert_never(verb)
+
+    def sweep(self) -> int:
+        """At start, before any socket or bind opens: what was open is in doubt (rule 7). How many parts that were."""
+        parts = self._shelf.open_attempts()
+        self.ledger.load(parts)
+        for part in parts:
+            row = self.ledger.rows[part]
+            attempt = newest(row)
+            attempt.fate = Fate.IN_DOUBT
+            attempt.reason = "crash"
+            self.ledger.touch(row)
+            self.ledger.fold(row, Uncertain("crash", link_alive=False))
+        return len(parts)
+
+    # ---- acceptance ------------------------------------------------------------------------------------------------
+
+    def _accept(self, messages: Sequence[NewMessage]) -> tuple[Kept | Clash, ...]:
+        wanted = [(message.client, message.ref_tag) for message in messages]
+        self._kept.update(self._shelf.refs([key for key in wanted if key not in self._kept]))
+        return tuple(self._accept_one(message, key) for message, key in zip(messages, wanted, strict=True))
+
+    def _accept_one(self, message: NewMessage, key: tuple[str, bytes]) -> Kept | Clash:
+        held = self._kept.get(key)
+        if held is not None:
+            if held.content_tag != message.content_tag:
+                return Clash(held.message)
+            return Kept(held.message, held.parts, duplicate=True, state=self._state_of(held), leased=False)
+        if message.group_tag:
+            self._supersede(message)
+        leased = bool(message.slots) and message.expires > self._now
+        state = State.LEASED if leased else State.READY
+        rows = [self._new_row(message, n, state) for n in range(1, message.parts + 1)]
+        self.inserted.append((message, rows))
+        self._kept[key] = KnownRef(message.id, message.parts, message.content_tag, state)
+        self.ledger.tell(rows[0], message.client, "accepted", "", may=False)
+        return Kept(message.id, message.parts, duplicate=False, state=state, leased=leased)
+
+    def _new_row(self, message: NewMessage, n: int, state: State) -> Row:
+        row = Row(
+            message.id + n - 1,
+            n,
+            message.parts,
+            message.client,
+            message.traffic,
+            message.route,
+            state,
+            message.created,
+            message.due,
+            message.expires,
+            message.expires,
+            message.period,
+            phone_tag=message.phone_tag,
+        )
+        self.ledger.rows[row.id] = row
+        if state is State.LEASED:
+            self._mark(row, Wish(row.id, message.slots[n - 1]))
+        return row
+
+    def _state_of(self, known: KnownRef) -> State:
+        rows = [self.ledger.rows.get(known.message + n) for n in range(known.parts)]
+        states = [row.state for row in rows if row is not None]
+        return fold_parts(states) if len(states) == known.parts else known.state
+
+    def _supersede(self, message: NewMessage) -> None:
+        """A second code must not overtake the first: what is unsent of the group is called off."""
+        key = (message.client, message.group_tag)
+        heads = self._shelf.group(*key)
+        self.ledger.load_messages(heads)
+        heads += [new.id for new, _ in self.inserted if (new.client, new.group_tag) == key]
+        for head in heads:
+            rows = self.ledger.siblings(self.ledger.rows[head])
+            under_way = any(row.state in _UNDER_WAY for row in rows)
+            for row in rows:
+                if row.state is State.READY and not under_way:
+                    self.ledger.stop(row, Event.CANCEL, "superseded")
+                elif row.state is State.UNCERTAIN:
+                    self.ledger.forbid_repeat(row)
+
+    # ---- leases ----------------------------------------------------------------------------------------------------
+
+    def _lease(self, wishes: Sequence[Wish]) -> tuple[Leased | None, ...]:
+        self.ledger.load([wish.part for wish in wishes])
+        granted = [self._grant(wish) for wish in wishes]
+        heads = {row.head for row in granted if row is not None}
+        sealed = self._shelf.sealed(sorted(heads)) if heads else {}
+        return tuple(None if row is None else _leased(row, sealed[row.head]) for row in granted)
+
+    def _grant(self, wish: Wish) -> Row | None:
+        row = self.ledger.rows.get(wish.part)
+        if row is None or row.state is not State.READY or row.due > self._now or row.expires <= self._now:
+            return None
+        row.state = advance(row.state, Event.LEASE)
+        self._mark(row, wish)
+        self.ledger.touch(row)
+        return row
+
+    def _mark(self, row: Row, wish: Wish) -> None:
+        repeat = Fate.IN_DOUBT in self.ledger.fates(row)
+        if row.newest is not None:
+            self.ledger.older(row).append(row.newest)
+            self.ledger.attempts[row.id, row.newest.n] = row.newest
+        row.attempts += 1
+        row.burned += 1
+        slot = wish.slot
+        row.newest = Attempt(
+            row.id, row.attempts, slot.route, slot.bind, Fate.OPEN, slot.reference, self._now, repeat=repeat
+        )
+        row.touched |= Touched.OPERATOR
+
+    # ---- outcomes --------------------------------------------------------------------------------------------------
+
+    def _end(self, ends: Sequence[End]) -> int:
+        self.ledger.load([end.part for end in ends])
+        for end in ends:
+            row = self.ledger.rows.get(end.part)
+            if row is not None:
+                self._end_one(row, end)
+        return len(ends)
+
+    def _end_one(self, row: Row, end: End) -> None:
+        ledger = self.ledger
+        attempt = ledger.attempt(row, end.attempt)
+        if attempt is None:
+            return
+        learnt = end.operator_tag != b"" and attempt.operator_tag is None
+        if learnt:
+            attempt.operator_tag = end.operator_tag
+            attempt.operator_id = end.operator_id
+            row.touched |= Touched.OPERATOR
+            self._fresh.setdefault((attempt.route, end.operator_tag), []).append((row, attempt))
+        moved = ledger.move(attempt, _FATE_OF[type(end.outcome)])
+        if moved or learnt:
+            attempt.answered = attempt.answered or self._now
+            ledger.keep(row, attempt)
+        if moved:
+            self._settle(row, attempt, end)
+        elif row.state in ENDED:
+            ledger.await_end(row)
+        if learnt:
+            self._hear_early(row, attempt, end.operator_tag)
+
+    def _settle(self, row: Row, attempt: Attempt, end: End) -> None:
+        outcome = end.outcome
+        match outcome:
+            case Accepted():
+                self.ledger.fold(row, outcome)
+            case Uncertain():
+                attempt.reason = outcome.reason
+                self.ledger.fold(row, outcome)
+            case Deferred():
+                attempt.reason = outcome.reason
+                row.burned -= 1
+                row.deferrals += 1
+                self.ledger.fold(row, outcome)
+            case Rejected():
+                attempt.reason = outcome.reason
+                row.burned -= 1
+                self.ledger.fold(row, outcome)
+            case NotWritten():
+                attempt.reason = outcome.reason
+                row.burned -= 1
+                self.ledger.give_back(row)
+            case _:
+                assert_never(outcome)
+
+    # ---- receipts --------------------------------------------------------------------------------------------------
+
+    def _hear(self, receipts: Sequence[Heard]) -> tuple[Fit, ...]:
+        known = self._known_ids(receipts)
+        return tuple(self._hear_one(receipt, known) for receipt in receipts)
+
+    def _known_ids(self, receipts: Sequence[Heard]) -> dict[tuple[str, bytes], list[Hit]]:
+        """Every attempt that bears an id of these receipts, newest first.
+
+        The best forms first: only a receipt that none of them fits is asked for by the others, in every bucket.
+        """
+        known: dict[tuple[str, bytes], list[Hit]] = {key: list(hits) for key, hits in self._fresh.items()}
+        self._look_up([(receipt.account, receipt.tags[:1]) for receipt in receipts], known)
+        unfit = [
+            receipt
+            for receipt in receipts
+            if not known.get((receipt.account, receipt.tags[0] if receipt.tags else b""))
+        ]
+        self._look_up([(receipt.account, receipt.tags[1:]) for receipt in unfit], known)
+        return known
+
+    def _look_up(
+        self, wanted: Sequence[tuple[str, tuple[bytes, ...]]], known: dict[tuple[str, bytes], list[Hit]]
+    ) -> None:
+        accounts: dict[str, dict[bytes, None]] = {}
+        for account, tags in wanted:
+            accounts.setdefault(account, {}).update(dict.fromkeys(tags))
+        for account, distinct in accounts.items():
+            found = self._shelf.operator_ids(account, list(distinct))
+            for one, hit in zip(found, self._hits(found), strict=True):
+                if hit is not None:
+                    known.setdefault((account, one.tag), []).append(hit)
+
+    def _hits(self, found: Sequence[Found]) -> list[Hit | None]:
+        self.ledger.load([one.part for one in found])
+        hits: list[Hit | None] = []
+        for one in found:
+            row = self.ledger.rows.get(one.part)
+            attempt = None if row is None else self.ledger.attempt(row, one.attempt)
+            hits.append(None if row is None or attempt is None else (row, attempt))
+        return hits
+
+    def _hear_one(self, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Fit:
+        hit = _best(receipt, known) or self._by_reference(receipt)
+        if hit is not None:
+            return Fit("matched" if self.ledger.hear(*hit, receipt.told, receipt.reason) else "repeat")
+        key = receipt.tags[0] if receipt.tags else b""
+        self.early_kept.append(
+            Early(receipt.account, key, receipt.tags, receipt.told, receipt.reason, receipt.reference, self._now)
+        )
+        return Fit("early")
+
+    def _by_reference(self, receipt: Heard) -> Hit | None:
+        """The one open or doubtful attempt of the account that bears this reference and goes to this number."""
+        if receipt.reference < 0:
+            return None
+        fits = [
+            (row, attempt)
+            for row, attempt in filter(None, self._hits(self._shelf.references(receipt.account, receipt.reference)))
+            if attempt.fate in (Fate.OPEN, Fate.IN_DOUBT)
+            and row.phone_tag is not None
+            and self._same_number(row.period, row.phone_tag, receipt.numbers)
+        ]
+        return fits[0] if len(fits) == 1 else None
+
+    def _hear_early(self, row: Row, attempt: Attempt, tag: bytes) -> None:
+        """A newly known operator id looks into the early receipts (rule 8).
+
+        Only one that was seen after the attempt was leased can be its own: operators use ids again.
+        """
+        for early in self._shelf.early(attempt.route, tag):
+            if early.seen >= attempt.leased and early not in self.early_used:
+                self.early_used.append(early)
+                self.ledger.hear(row, attempt, early.told, early.reason)
+
+    def _keep_inbound(self, messages: Sequence[NewInbound]) -> int:
+        for message in messages:
+            self.inbound.append(message)
+            self.ledger.journal.append(
+                JournalRow(self.ledger.next_sequence, message.id, 0, "", "inbound", message.account, self._now, False)
+            )
+            self.ledger.next_sequence += 1
+        return len(messages)
+
+    # ---- wishes ----------------------------------------------------------------------------------------------------
+
+    def _cancel(self, wish: Cancel) -> Cancelled:
+        self.ledger.load_messages([wish.message])
+        head = self.ledger.rows.get(wish.message)
+        if head is None or head.n != 1 or (wish.client and head.client != wish.client):
+            return Cancelled("unknown")
+        rows = self.ledger.siblings(head)
+        states = {row.state for row in rows}
+        if states == {State.CANCELLED}:
+            return Cancelled("cancelled")
+        if states <= ENDED:
+            return Cancelled("ended")
+        doubtful = [row for row in rows if row.state not in ENDED and Fate.IN_DOUBT in self.ledger.fates(row)]
+        for row in doubtful:
+            if row.state is State.READY:
+                self.ledger.stop(row, Event.CANCEL, wish.reason)
+            else:
+                self.ledger.forbid_repeat(row)
+        if State.LEASED in states:
+            return Cancelled("leaving")
+        if doubtful:
+            return Cancelled("may_have_left")
+        if states != {State.READY}:
+            return Cancelled("left")
+        for row in rows:
+            self.ledger.stop(row, Event.CANCEL, wish.reason)
+        return Cancelled("cancelled")
+
+    def _release(self, part: int, attempts: int) -> Released:
+        self.ledger.load([part])
+        row = self.ledger.rows.get(part)
+        if row is None or row.attempts != attempts or not self._may_repeat(row):
+            return Released(done=False)
+        self.ledger.apply(row, Event.REPEAT, "released")
+        row.due = self._now
+        return Released(done=True)
+
+    def _may_repeat(self, row: Row) -> bool:
+        return (
+            row.state is State.UNCERTAIN
+            and row.expires > self._now
+            and not failed_beside(sibling.state for sibling in self.ledger.siblings(row))
+        )
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def _wake(self, limit: int) -> Woken:
+        parts = self._shelf.wakes(self._now, limit)
+        self.ledger.load(parts)
+        for part in parts:
+            row = self.ledger.rows[part]
+            if row.wake <= self._now:
+                self._wake_one(row)
+        return Woken(len(parts))
+
+    def _wake_one(self, row: Row) -> None:
+        over = row.expires <= self._now
+        if over:
+            self.ledger.erase(row)
+        match row.state:
+            case State.READY if over:
+                self.ledger.stop(row, Event.LAPSE, "life_over")
+            case State.READY:
+                self.ledger.set_wake(row, row.expires)
+            case State.LEASED:
+                self.ledger.set_wake(row, self._now + LOOK_AGAIN)
+            case State.SENT if row.expires + PATIENCE <= self._now:
+                self.ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
+            case State.SENT:
+                self.ledger.set_wake(row, row.expires + PATIENCE)
+            case State.UNCERTAIN:
+                self._wake_uncertain(row)
+            case _:
+                pass  # it ended in this very commit
+
+    def _wake_uncertain(self, row: Row) -> None:
+        if row.due and row.due <= self._now:
+            if not row.repeats_off and self._may_repeat(row):
+                self.ledger.apply(row, Event.REPEAT, "")
+                row.due = self._now
+                return
+            row.due = 0
+            self.ledger.touch(row)
+        if row.expires + PATIENCE <= self._now:
+            self.ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
+        else:
+            self.ledger.set_wake(row, self.ledger.wake_of_uncertain(row))
+
+
+def _best(receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | None:
+    """The attempt that bears the best form of the receipt's id; of several, one that still waits for it."""
+    for tag in receipt.tags:
+        same = known.get((receipt.account, tag))
+        if same:
+            return next((hit for hit in same if may_become(hit[1].fate, Fate.DELIVERED)), same[0])
+    return None
+
+
+def _leased(row: Row, sealed: tuple[bytes, bytes | None]) -> Leased:
+    envelope, body = sealed
+    return Leased(
+        row.id, row.n, row.parts, row.attempts, row.traffic, row.period, row.created, row.expires, envelope, body or b""
+    )
