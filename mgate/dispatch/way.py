@@ -1,0 +1,336 @@
+"""One route's dispatching: from ready headers to leases, and from outcomes back to free slots.
+
+Everything is driven by events: a slot came free, a part was put into the spool, a bind opened, a token is due. Each
+ends in ``turn``, which looks at everything and does all that can be done at once, in one batch. One timer wakes it for
+what only time brings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from mgate.dispatch.belief import LOOK_AGAIN, Belief
+from mgate.dispatch.lanes import LANE_OF, URGENT_LANES, Lanes
+from mgate.dispatch.seam import LeaseAnswer, Spool
+from mgate.dispatch.slots import Slots
+from mgate.model.message import Outgoing, TrafficClass
+from mgate.model.outcome import Deferred, NotWritten, Outcome
+from mgate.model.ports import Channel, Slot
+from mgate.model.ready import Ask, Header, Ready
+from mgate.policy.pacing import Purse
+from mgate.spool.verbs import NotKept, Wish
+
+_LEASE_PAUSE: Final = 1.0
+"""Seconds without a new lease after a commit that failed."""
+
+_TOKEN_STEP: Final = 0.005
+"""At high rates tokens are waited for in bunches: the bucket is many times deeper, so none is lost."""
+
+_TICK: Final = 0.001
+"""The shortest sleep: no rounding between two clocks may make the timer spin."""
+
+_LIFE_OVER: Final = NotWritten("life_over")
+
+
+class _Planned(NamedTuple):
+    """One message's parts that a lease was asked for. ``paid``: the tokens taken for each part."""
+
+    headers: list[Header]
+    slots: tuple[Slot, ...]
+    paid: list[int]
+    lane: int
+
+
+class Way:
+    """One route: its slots, lanes and tokens, between the spool and its channel.
+
+    Counters are plain numbers for the metrics: ``leased`` parts by their own commit, ``offered`` in the accepting one,
+    ``missed`` leases that took no row, ``failed`` commits, ``overdue`` parts whose life ended under the lease.
+    """
+
+    def __init__(
+        self, slots: Slots, rate: float, channel: Channel, spool: Spool, clock: IReactorTime,
+        wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        """``rate``: PDUs a second over all binds, 0 for no limit. ``wall``: seconds since 1970, for the life of
+        messages; ``clock`` is for everything else."""
+        self.slots = slots
+        self.leased = self.offered = self.missed = self.failed = self.overdue = 0
+        self._spool = spool
+        self._clock = clock
+        self._wall = wall
+        self._channel = channel
+        self._lanes = Lanes()
+        self._beliefs = {number: Belief() for number in self._lanes.lanes}
+        self._purse = Purse.full(rate, clock.seconds())
+        self._paused_until = 0.0
+        self._fetch = min(max(2 * slots.total, 64), 1000)
+        self._low = self._fetch // 2
+        self._timer: IDelayedCall | None = None
+        self._stopping = False
+        self._emptied: Callable[[bool], None] | None = None
+        self._deadline: IDelayedCall | None = None
+
+    @property
+    def queued(self) -> int:
+        """The headers read ahead and not yet leased."""
+        return self._lanes.queued
+
+    # ---- the accepting commit ----
+
+    def offer(self, traffic: TrafficClass, parts: int) -> tuple[Slot, ...]:
+        """A slot for each part when the message may leave in the commit that accepts it, else none."""
+        lane = LANE_OF[traffic]
+        urgent = lane in URGENT_LANES
+        now = self._clock.seconds()
+        binds = self._open_binds(now)
+        self._purse = self._purse.refill(now)
+        if (
+            not binds
+            or self._something_waits(lane)
+            or not self._purse.pays(urgent)
+            or self.slots.room(binds, urgent) < parts
+        ):
+            return ()
+        self._purse = self._purse.pay(urgent, parts)
+        self.offered += parts
+        return self.slots.reserve(parts, binds, urgent)
+
+    def settle(self, results: Sequence[tuple[Slot, Outgoing | None]]) -> None:
+        """What became of offered slots: write the leased, take back the rest."""
+        leased: list[Outgoing] = []
+        for slot, outgoing in results:
+            if outgoing is None:
+                self._take_back(slot, 1)
+            else:
+                leased.append(outgoing)
+        self._write(leased)
+        if len(leased) < len(results):
+            self._slots_came_free()
+
+    def waiting(self, traffic: TrafficClass) -> None:
+        """A part of that class was put into the spool unleased."""
+        self._beliefs[LANE_OF[traffic]].told()
+        self.soon()
+
+    # ---- leases ----
+
+    def soon(self) -> None:
+        """Take a turn when this round of the reactor is done."""
+        self._wake_at(self._clock.seconds())
+
+    def turn(self) -> None:
+        """Do all that can be done now: lease, read ahead, and set the timer for what time will bring."""
+        if self._stopping:
+            return
+        now = self._clock.seconds()
+        binds = self._open_binds(now)
+        if binds:
+            self._lease(self._plan(binds, now))
+            self._read(now)
+        self._set_timer(now, bool(binds))
+
+    def _plan(self, binds: Sequence[int], now: float) -> list[_Planned]:
+        """Pick messages while there are slots and tokens; both are taken here, before the mark."""
+        planned: list[_Planned] = []
+        self._purse = self._purse.refill(now)
+        slots, wall = self.slots, self._wall()
+        while self._lanes.queued:
+            urgent_room = slots.room(binds, urgent=True) if self._purse.pays(urgent=True) else 0
+            bulk_room = slots.room(binds, urgent=False) if self._purse.pays(urgent=False) else 0
+            lane, headers = self._lanes.pick(urgent_room, bulk_room)
+            if not headers:
+                break
+            if headers[0].expires <= wall:
+                self._drop(lane, headers)
+                continue
+            urgent = lane in URGENT_LANES
+            paid = [_price(header) for header in headers]
+            self._purse = self._purse.pay(urgent, sum(paid))
+            planned.append(_Planned(headers, slots.reserve(len(headers), binds, urgent), paid, lane))
+        return planned
+
+    def _lease(self, planned: list[_Planned]) -> None:
+        if planned:
+            wishes = [
+                Wish(header.part, slot) for one in planned for header, slot in zip(one.headers, one.slots, strict=True)
+            ]
+            self._spool.lease(wishes, lambda answer: self._lease_done(planned, answer))
+
+    def _lease_done(self, planned: list[_Planned], answer: LeaseAnswer) -> None:
+        if isinstance(answer, NotKept):
+            self._lease_failed(planned)
+            return
+        leased: list[Outgoing] = []
+        answers = iter(answer)
+        for one in planned:
+            belief = self._beliefs[one.lane]
+            for header, slot, paid in zip(one.headers, one.slots, one.paid, strict=True):
+                belief.left(header.part)
+                outgoing = next(answers)
+                if outgoing is None:
+                    self.missed += 1
+                    self._take_back(slot, paid)
+                else:
+                    leased.append(outgoing)
+        self.leased += len(leased)
+        self._write(leased)
+        self._slots_came_free()
+
+    def _lease_failed(self, planned: list[_Planned]) -> None:
+        """The disk took no mark: nothing may leave, slots and tokens go back, and nothing is tried for a while."""
+        self.failed += 1
+        self._paused_until = self._clock.seconds() + _LEASE_PAUSE
+        for one in reversed(planned):
+            for slot, paid in zip(one.slots, one.paid, strict=True):
+                self._take_back(slot, paid)
+            self._lanes.put_back(one.lane, one.headers)
+        self._slots_came_free()
+
+    def _drop(self, lane: int, headers: list[Header]) -> None:
+        """Their life is over: the spool's own clock ends them."""
+        for header in headers:
+            self._beliefs[lane].left(header.part)
+
+    def _write(self, leased: list[Outgoing]) -> None:
+        """Hand over what is leased; life is looked at once more, because a commit takes its time."""
+        wall = self._wall()
+        alive = [outgoing for outgoing in leased if outgoing.expires > wall]
+        if len(alive) < len(leased):
+            late = [(outgoing, _LIFE_OVER) for outgoing in leased if outgoing.expires <= wall]
+            self.overdue += len(late)
+            self.ended(late)
+        if alive:
+            self._channel.submit(alive)
+
+    # ---- outcomes ----
+
+    def ended(self, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
+        """Attempts ended: write it down, and free their slots only then."""
+        self._spool.end(results, lambda answer: self._end_done(results, answer))
+
+    def _end_done(self, results: Sequence[tuple[Outgoing, Outcome]], answer: int | NotKept) -> None:
+        if isinstance(answer, NotKept):
+            self._end_failed(results)
+            return
+        for outgoing, outcome in results:
+            self.slots.free(outgoing.reference)
+            if isinstance(outcome, Deferred | NotWritten):
+                self._beliefs[LANE_OF[outgoing.traffic]].told()
+        self._slots_came_free()
+
+    def _end_failed(self, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
+        """The spool will never take this batch: a bug, which it has told of. One bad outcome must not hold the slots of
+        the others; its own stays taken, because its row stays leased until the next start."""
+        if len(results) == 1:
+            self.failed += 1
+            return
+        for result in results:
+            self.ended([result])
+
+    # ---- the end of the day ----
+
+    def drain(self, done: Callable[[bool], None], within: float) -> None:
+        """Lease nothing more; ``done(True)`` when every slot is free, ``done(False)`` after ``within`` seconds."""
+        self._stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._emptied = done
+        self._deadline = self._clock.callLater(within, self._drained, False)
+        self._slots_came_free()
+
+    def _drained(self, empty: bool) -> None:
+        done, deadline = self._emptied, self._deadline
+        self._emptied = self._deadline = None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+        if done is not None:
+            done(empty)
+
+    # ---- small parts ----
+
+    def _open_binds(self, now: float) -> Sequence[int]:
+        if self._stopping or now < self._paused_until:
+            return ()
+        return self._channel.open_binds()
+
+    def _something_waits(self, lane: int) -> bool:
+        wall = self._wall()
+        for number, belief in self._beliefs.items():
+            if number > lane:
+                return False
+            if self._lanes.lanes[number].queued or belief.waits(wall):
+                return True
+        return False
+
+    def _take_back(self, slot: Slot, paid: int) -> None:
+        self.slots.free(slot.reference)
+        self._purse = self._purse.refund(slot.urgent, paid)
+
+    def _slots_came_free(self) -> None:
+        if self._emptied is not None and not self.slots.used:
+            self._drained(True)
+        self.turn()
+
+    def _read(self, now: float) -> None:
+        """Read ahead, so that a slot that comes free never waits for a read."""
+        wall = self._wall()
+        for number, belief in self._beliefs.items():
+            lane = self._lanes.lanes[number]
+            if lane.queued < self._low and belief.wants_read(now, wall):
+                belief.asked(now)
+                self._ask(Ask(self.slots.route, number, self._fetch + belief.known, lane.well_fed(self._low)))
+
+    def _ask(self, ask: Ask) -> None:
+        self._spool.ready(ask, lambda answer: self._read_done(ask, answer))
+
+    def _read_done(self, ask: Ask, answer: Ready) -> None:
+        clients = Counter(header.client for header in answer.headers)
+        whole = not ask.skip and all(count < ask.limit for count in clients.values())
+        belief = self._beliefs[ask.lane]
+        self._lanes.add(ask.lane, belief.heard(answer, whole, self._clock.seconds(), self._wall()))
+        self.turn()
+
+    def _set_timer(self, now: float, bound: bool) -> None:
+        if now < self._paused_until:
+            self._wake_at(self._paused_until)
+        elif bound:
+            self._wake_at(max(min(self._next_read(now), self._next_token(now)), now + _TICK))
+
+    def _next_read(self, now: float) -> float:
+        wall, lanes = self._wall(), self._lanes.lanes
+        moments = [
+            belief.wakes_at(now, wall)
+            for number, belief in self._beliefs.items()
+            if not belief.asking and lanes[number].queued < self._low
+        ]
+        return min(moments, default=now + LOOK_AGAIN)
+
+    def _next_token(self, now: float) -> float:
+        waits = [self._purse.wait(urgent) for urgent in (True, False) if self._lanes.holds(urgent)]
+        return now + max(min((wait for wait in waits if wait), default=LOOK_AGAIN), _TOKEN_STEP)
+
+    def _wake_at(self, at: float) -> None:
+        if self._stopping:
+            return
+        if self._timer is not None:
+            if self._timer.getTime() <= at:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(max(at - self._clock.seconds(), 0.0), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.turn()
+
+
+def _price(header: Header) -> int:
+    """Tokens for one part: the first part of a new message pays for all, so the others come free; a retry pays one."""
+    if header.attempts:
+        return 1
+    return header.parts if header.n == 1 else 0

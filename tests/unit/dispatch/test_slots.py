@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgate.dispatch.slots import Slots
+from mgate.model.ports import Slot
+
+
+def test_parts_of_one_message_share_a_bind_that_has_room_for_all() -> None:
+    slots = Slots("sms:op-a", (5, 9))
+    slots.reserve(3, (0, 1), urgent=True)
+    assert {slot.bind for slot in slots.reserve(4, (0, 1), urgent=True)} == {1}
+
+
+def test_where_no_bind_has_room_for_all_the_emptiest_fills_first() -> None:
+    slots = Slots("sms:op-a", (3, 4))
+    assert [slot.bind for slot in slots.reserve(6, (0, 1), urgent=True)] == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_closed_bind_lends_nothing() -> None:
+    slots = Slots("sms:op-a", (3, 4))
+    assert len(slots.reserve(9, (0,), urgent=True)) == 3
+    assert slots.reserve(1, (), urgent=True) == ()
+
+
+def test_references_wrap_and_skip_those_in_use() -> None:
+    slots = Slots("sms:op-a", (10,), 0xFFFE)
+    held = [slot.reference for slot in slots.reserve(4, (0,), urgent=True)]
+    assert held == [0xFFFE, 0xFFFF, 1, 2]
+    slots.free(1)
+    again = Slots("sms:op-a", (10,), 1)
+    first = again.reserve(1, (0,), urgent=True)[0].reference
+    for _ in range(0xFFFE):
+        again.free(again.reserve(1, (0,), urgent=True)[0].reference)
+    assert again.reserve(1, (0,), urgent=True)[0].reference != first
+
+
+def test_a_slot_freed_twice_is_a_bug_that_shows() -> None:
+    slots = Slots("sms:op-a", (1,))
+    (slot,) = slots.reserve(1, (0,), urgent=False)
+    slots.free(slot.reference)
+    with pytest.raises(KeyError):
+        slots.free(slot.reference)
+
+
+@pytest.mark.parametrize("windows", [(), (0,), (5, -1), (40000, 30000)])
+def test_windows_that_references_cannot_cover_are_refused(windows: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="windows"):
+        Slots("sms:op-a", windows)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 6), st.booleans())))
+def test_counts_stay_true(steps: list[tuple[bool, int, bool]]) -> None:
+    slots = Slots("sms:op-a", (5, 2))
+    held: list[Slot] = []
+    for takes, parts, urgent in steps:
+        if takes:
+            room = slots.room((0, 1), urgent)
+            new = slots.reserve(parts, (0, 1), urgent)
+            assert len(new) == min(parts, room)
+            held.extend(new)
+        elif held:
+            slots.free(held.pop(parts % len(held)).reference)
+        for bind, window, bulk in ((0, 5, 4), (1, 2, 1)):
+            mine = [slot for slot in held if slot.bind == bind]
+            assert len(mine) == slots.used_on(bind) <= window
+            assert sum(not slot.urgent for slot in mine) <= bulk
+        assert slots.used == len(held) == len({slot.reference for slot in held})
