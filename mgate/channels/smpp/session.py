@@ -151,7 +151,7 @@ class Session(Generic[Token]):
     # ---- asking to say something
 
     def open(self, now: float) -> None:
-        """The connection is up: bind."""
+        """The connection is up: bind. PduError when the credentials do not fit, which the configuration refuses."""
         if self._opened:
             raise RuntimeError("a session is opened once; make a new one for each connection")
         who = self._credentials

@@ -5,6 +5,7 @@ What the others refuse, cut or misread by a known defect is kept out of the gene
 of damaged PDUs are not compared, because no two implementations agree on them: test_pdu says what ours are.
 """
 
+import re
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from aiosmpplib.state import (  # type: ignore[import-untyped]  # the same
     PduHeader,
     PhoneNumber,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from mgate.channels.smpp import pdu
@@ -250,6 +251,36 @@ def test_data_sm_is_read_as_node_makes_it(node: NodeOracle, f: Fields, values: t
     read = pdu.parse_data_sm(octets[16:])
     assert {name: value for name, value in as_read(read).items() if name not in names} == kept
     assert read.octets == values[3]
+
+
+# --- refusals
+
+
+@once
+@given(messages.filter(lambda f: f.short_message), tlv_values, st.data())
+def test_what_we_refuse_has_one_of_two_faults_and_what_we_take_smpplib_reads_the_same(
+    f: Fields, values: tuple[str, int, int, bytes], data: st.DataObject
+) -> None:
+    octets = bytearray(pack_deliver(f, tlvs_of(values)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(16, len(octets)))
+        octets[position : position + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    octets[:4] = len(octets).to_bytes(4, "big")
+    try:
+        read = as_read(pdu.parse_deliver_sm(bytes(octets[16:])))
+    except pdu.PduError as refusal:
+        event("refused: " + ("the body ends early" if "ends before" in str(refusal) else "sm_length is too long"))
+        assert re.search("ends before its fields do, or a string in it has no end|sm_length says", str(refusal))  # noqa: PT017  # nothing else may be raised
+        return
+    try:
+        found = smpplib_parse(bytes(octets))
+    except Exception as theirs:  # noqa: BLE001  # it raises what it likes over damaged TLVs
+        event(f"taken, smpplib raises {type(theirs).__name__}")
+        return
+    event("taken by both")
+    for name, value in read.items():
+        if found[name] is not None:  # its name for an empty text
+            assert value == (found[name] if name == "short_message" else text_of(found[name])), name
 
 
 # --- responses
