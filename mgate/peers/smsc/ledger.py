@@ -18,7 +18,7 @@ class Submitted(Struct, frozen=True, gc=False, tag_field="kind", tag="submit"):
 
     Attributes:
         at: seconds since 1970, when it was read.
-        id: the message id as the response writes it; empty when it was refused.
+        id: the message id as responses write it, also where this one left it out; empty when it was refused.
         status: what was answered; `silent`: nothing was.
         bind: which session since the operator's start, from 1; `sequence`: the PDU's.
         umr: user_message_reference, -1 without one.

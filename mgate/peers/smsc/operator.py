@@ -192,7 +192,7 @@ class Operator:
         status = behaviour.status(submit.digits, now)
         silent = behaviour.silent(session.submits)
         number = self._next_id
-        name = "" if status or behaviour.nameless() else self._response_form(number)
+        name = "" if status else self._response_form(number)
         body = self._enter(wall, name, status, silent, session.number, frame.sequence, submit)
         self.counts.submits += 1
         if status:
@@ -200,7 +200,7 @@ class Operator:
             response = HEADER.pack(16, SUBMIT_SM_RESP, status, frame.sequence)
         else:
             self._next_id = number + 1
-            octets = name.encode() + b"\0"
+            octets = b"\0" if behaviour.nameless() else name.encode() + b"\0"
             response = HEADER.pack(16 + len(octets), SUBMIT_SM_RESP, ESME_ROK, frame.sequence) + octets
             if submit.registered & 1 or self.script.receipts.always:
                 promise = behaviour.promise(body.part, body.parts, silent)
