@@ -93,8 +93,15 @@ class Client:
 class House:
     """A listener with its clock."""
 
-    def __init__(self, routes: Sequence[AnyRoute], limits: Limits, requests: Room | None, answers: Room | None) -> None:
-        self.clock = Clock()
+    def __init__(
+        self,
+        routes: Sequence[AnyRoute],
+        limits: Limits,
+        requests: Room | None,
+        answers: Room | None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
         self.listener = Listener(Routes(routes), self.clock, limits, requests, answers)
         self.listener.doStart()  # type: ignore[no-untyped-call]  # Twisted's
 
