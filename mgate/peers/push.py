@@ -38,6 +38,7 @@ class Pusher:
 
     Attributes:
         said: how often each state or error was told; answered: messages that have their last answer.
+        refs: of all messages made.
     """
 
     def __init__(self, plan: Plan, maker: Maker, ledger: ToldLedger) -> None:
@@ -53,6 +54,7 @@ class Pusher:
         self._links: set[Link] = set()
         self.said: Counter[str] = Counter()
         self.answered = 0
+        self.refs: list[str] = []
 
     async def run(self, patience: float) -> float:
         """Push all of it; how many seconds that took.
@@ -87,9 +89,10 @@ class Pusher:
             drafts.append(self._again.popleft())
         new = min(most - len(drafts), self._allowed())
         make = self._maker.make
-        drafts += [make() for _ in range(new)]
+        fresh = [make() for _ in range(new)]
+        self.refs += [draft.ref for draft in fresh]
         self._open += new
-        return drafts
+        return drafts + fresh
 
     def told(self, draft: Draft, answer: Answer) -> None:
         """See `links.Supply`."""

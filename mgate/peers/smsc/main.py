@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
@@ -133,7 +134,10 @@ def serve(script: Script, port: int, ledger: Ledger, fingerprint: Fingerprint, s
 def _reactor() -> Reactor:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return cast("Reactor", asyncioreactor.AsyncioSelectorReactor(loop))
+    reactor = asyncioreactor.AsyncioSelectorReactor(loop)
+    # Twisted's own reads the wall clock: a step of it would stop every latency of the script.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]  # a static method of its base
+    return cast("Reactor", reactor)
 
 
 if __name__ == "__main__":
