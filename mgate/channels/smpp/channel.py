@@ -1,0 +1,127 @@
+"""One operator account: a channel over all its binds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from mgate.channels.smpp.bind import Bind, BindStatus, Results
+from mgate.channels.smpp.events import Arrival
+from mgate.channels.smpp.link import Link
+from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
+from mgate.channels.smpp.reconnect import Spacing
+from mgate.channels.smpp.rendering import Rendering, entry_of
+from mgate.config.tree import Sms
+from mgate.model.message import Outgoing, Secret
+from mgate.model.outcome import Outcome, Rejected
+from mgate.model.ports import Channel, Outcomes, Receiver
+from mgate.telemetry import Log
+
+
+class SmppChannel(Channel):
+    """The way out by one SMPP account.
+
+    Args:
+        endpoint: gives the way to connect of each bind.
+        wall: seconds since 1970, for what is left of a message's life; ``clock`` is for everything else.
+        chance: from [0, 1), spreads reconnects.
+    """
+
+    def __init__(
+        self, sms: Sms, password: Secret, outcomes: Outcomes, receiver: Receiver, endpoint: IStreamClientEndpoint,
+        clock: IReactorTime, wall: Callable[[], float], log: Log, chance: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self._sms = sms
+        self._outcomes = outcomes
+        self._receiver = receiver
+        self._wall = wall
+        self._rendering = Rendering(sms.source_ton, sms.source_npi)
+        spacing = Spacing(sms.reconnect_min)
+        self.binds = [
+            Bind(index, sms, password, self, endpoint, spacing, clock, wall, chance, log) for index in range(sms.binds)
+        ]
+
+    # ---- Channel ----
+
+    @property
+    def name(self) -> str:
+        """The route's name, such as ``sms:op-a``."""
+        return self._sms.route
+
+    def open_binds(self) -> Sequence[int]:
+        """The binds that take parts now."""
+        return [bind.index for bind in self.binds if bind.open]
+
+    def submit(self, batch: Sequence[Outgoing]) -> None:
+        """Write these parts, in one piece for each bind."""
+        binds, body, wall = self.binds, self._rendering.body, self._wall()
+        refused: list[tuple[Outgoing, Outcome]] = []
+        touched: set[int] = set()
+        for part in batch:
+            rendered = body(part, wall)
+            if isinstance(rendered, Rejected):
+                refused.append((part, rendered))
+                continue
+            unwritten = binds[part.bind].submit(part, rendered)
+            if unwritten is None:
+                touched.add(part.bind)
+            else:
+                refused.append((part, unwritten))
+        self._rendering.forget()
+        for index in touched:
+            binds[index].flush()
+        if refused:
+            self._outcomes.ended(self.name, refused)
+
+    # ---- life ----
+
+    def start(self) -> None:
+        """Connect every bind."""
+        for bind in self.binds:
+            bind.start()
+
+    def stop(self) -> Deferred[None]:
+        """Unbind all; fires when every connection is gone and has told of its attempts. At most about two seconds."""
+        stopped = DeferredList([bind.stop() for bind in self.binds])
+        done: Deferred[None] = Deferred()
+        stopped.addCallback(lambda _: done.callback(None))
+        return done
+
+    def pause(self, bind: int | None = None) -> None:
+        """An administrator's pause of one bind, or of all."""
+        for one in self._meant(bind):
+            one.pause()
+
+    def resume(self, bind: int | None = None) -> None:
+        """The end of that pause."""
+        for one in self._meant(bind):
+            one.resume()
+
+    def status(self) -> Sequence[BindStatus]:
+        """How every bind stands."""
+        return [bind.status() for bind in self.binds]
+
+    def _meant(self, bind: int | None) -> Sequence[Bind]:
+        return self.binds if bind is None else self.binds[bind : bind + 1]
+
+    # ---- what binds tell ----
+
+    def ended(self, results: Results) -> None:
+        """Attempts ended."""
+        self._outcomes.ended(self.name, results)
+
+    def late(self, results: Results) -> None:
+        """Answers came after their time-out."""
+        self._outcomes.late(self.name, results)
+
+    def arrived(self, link: Link, arrivals: Sequence[Arrival]) -> None:
+        """Keep what came, and answer only then; what could not be kept, the operator shall send again."""
+        entries = [entry_of(self.name, arrival) for arrival in arrivals]
+        self._receiver.receive(entries, lambda kept: link.answer(arrivals, ESME_ROK if kept else ESME_RX_T_APPN))
+
+    def changed(self) -> None:
+        """The open binds are others now."""
+        self._outcomes.binds_changed(self.name)
