@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -220,31 +220,33 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float, float]:
 
 
 def show(results: Sequence[Result]) -> None:
-    """One table for people."""
+    """One table for people: a column for each row that was measured, so that it fits a terminal."""
     table = Table(title="end to end: push, seal, commit, submit, answer, receipt, commit")
-    for heading in ("row", "messages", "end to end /s", "taken /s", "mgated µs each", "mgated MiB"):
-        table.add_column(heading, justify="left" if heading == "row" else "right")
-    for heading in ("push to submit ms\n50 / 95 / 99 %", "push to answer ms\n50 / 95 / 99 %", "smsc / pusher\nµs each"):
-        table.add_column(heading, justify="right")
-    table.add_column("fdatasync ms\nbefore / after", justify="right")
+    table.add_column("")
     for one in results:
-        alone = one.name == "operator"
-        table.add_row(
-            one.name,
-            f"{one.messages}",
-            f"{one.end_to_end:,.0f}",
-            f"{one.taken:,.0f}",
-            "" if alone else f"{one.daemon_us:.0f}",
-            "" if alone else f"{one.resident / 2**20:.0f}",
-            "" if alone else " / ".join(f"{ms:.1f}" for ms in one.to_submit),
-            "" if alone else " / ".join(f"{ms:.1f}" for ms in one.to_answer),
-            f"{one.operator_us:.0f} / {one.pusher_us:.0f}",
-            f"{one.fdatasync_before_ms:.2f} / {one.fdatasync_after_ms:.2f}",
-        )
-    console = Console()
+        table.add_column(one.name, justify="right")
+    lines: tuple[tuple[str, Callable[[Result], str]], ...] = (
+        ("messages", lambda one: f"{one.messages:,}"),
+        ("a second, end to end", lambda one: f"{one.end_to_end:,.0f}"),
+        ("a second, taken", lambda one: f"{one.taken:,.0f}"),
+        ("mgated, µs of CPU each", lambda one: f"{one.daemon_us:.0f}" if one.daemon_us else "-"),
+        ("operator, µs each", lambda one: f"{one.operator_us:.0f}"),
+        ("pusher, µs each", lambda one: f"{one.pusher_us:.0f}"),
+        ("push to submit, ms: 50 / 95 / 99 %", lambda one: _three(one.to_submit)),
+        ("push to answer, ms: 50 / 95 / 99 %", lambda one: _three(one.to_answer)),
+        ("memory, MiB", lambda one: f"{one.resident / 2**20:.0f}"),
+        ("fdatasync, ms: before / after", lambda one: f"{one.fdatasync_before_ms:.2f} / {one.fdatasync_after_ms:.2f}"),
+    )
+    for heading, value in lines:
+        table.add_row(heading, *(value(one) for one in results))
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table)
     for one in results:
-        console.print(f"[bold]{one.name}[/bold]: {one.meaning}")
+        console.print(f"{one.name}: {one.meaning}", highlight=False)
+
+
+def _three(milliseconds: tuple[float, float, float]) -> str:
+    return " / ".join(f"{ms:.1f}" for ms in milliseconds) if any(milliseconds) else "-"
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -288,13 +290,12 @@ def main() -> int:
             place.mkdir()
             results.append(measure(row, place, given.profile))
     except (HouseError, BrokeProtocol, TimeoutError) as fault:
-        print(f"tools/bench: {fault}", file=sys.stderr)  # noqa: T201  # a command line
+        print(f"tools/bench: {fault}\nall is kept in {folder}", file=sys.stderr)  # noqa: T201  # a command line
         return 1
-    finally:
-        if given.keep:
-            print(f"kept in {folder}", file=sys.stderr)  # noqa: T201
-        else:
-            shutil.rmtree(folder)
+    if given.keep:
+        print(f"kept in {folder}", file=sys.stderr)  # noqa: T201
+    else:
+        shutil.rmtree(folder)
     if given.json:
         print(msgspec.json.encode(results).decode())  # noqa: T201
     else:

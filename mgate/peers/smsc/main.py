@@ -136,7 +136,7 @@ def _reactor() -> Reactor:
     asyncio.set_event_loop(loop)
     reactor = asyncioreactor.AsyncioSelectorReactor(loop)
     # Twisted's own reads the wall clock: a step of it would stop every latency of the script.
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]  # a static method of its base
+    reactor.seconds = time.monotonic
     return cast("Reactor", reactor)
 
 
