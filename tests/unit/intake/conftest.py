@@ -132,7 +132,7 @@ def socket() -> Socket:
     return build()
 
 
-def message(ref: str = "r1", **fields: object) -> bytes:
+def message(ref: object = "r1", **fields: object) -> bytes:
     """One message as a client sends it; a field given as None is left out."""
     whole = {"ref": ref, "to": "+375291110001", "class": "otp", "text": "Code 482913", **fields}
     return json.dumps({key: value for key, value in whole.items() if value is not None}).encode()

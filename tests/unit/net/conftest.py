@@ -16,7 +16,7 @@ from mgate.net.bounds import Limits, Room
 from mgate.net.http import Connection, Listener
 from mgate.net.routing import AnyRoute, Routes
 
-GONE = Failure(ConnectionDone())  # type: ignore[no-untyped-call]  # Twisted's
+GONE = Failure(ConnectionDone())
 
 
 class Pipe:
