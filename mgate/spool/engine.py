@@ -56,6 +56,15 @@ class Count(NamedTuple):
     oldest: int
 
 
+class Waiting(NamedTuple):
+    """What waits in one lane of a route, due or not, and the earliest moment at which a part of it was or is due."""
+
+    route: str
+    lane: int
+    parts: int
+    oldest: int
+
+
 class Store(Protocol):
     """The one writer. Synchronous; called from one thread only."""
 
@@ -100,6 +109,12 @@ class Reader(Protocol):
 
     def next_wake(self) -> int:
         """The next moment at which the clock has something to say about a live part; 0 for none."""
+
+    def waiting(self) -> list[Waiting]:
+        """What waits, by route and lane; from an index alone, so that it may be asked often."""
+
+    def uncertain(self) -> int:
+        """How many parts are uncertain."""
 
     def counts(self, now: int) -> list[Count]:
         """The live parts, counted."""

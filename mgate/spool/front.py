@@ -50,7 +50,7 @@ class Front:
 
     Args:
         wall: seconds since 1970.
-        fits: told how receipts fitted, for the counters.
+        fits: told how the receipts of an account fitted, for the counters.
         on_damaged: told of a part whose record cannot be opened; the part ends undelivered and the service goes on.
     """
 
@@ -60,7 +60,7 @@ class Front:
         asker: Asker,
         sealing: Sealing,
         wall: Callable[[], float],
-        fits: Callable[[Sequence[Fit]], None],
+        fits: Callable[[str, Sequence[Fit]], None],
         on_damaged: Callable[[int, SealError], None],
     ) -> None:
         self._writer = writer
@@ -114,8 +114,9 @@ class Front:
     # ---- what operators send back ----------------------------------------------------------------------------------
 
     def receive(self, entries: Sequence[Entry], done: Callable[[bool], None]) -> None:
-        """See ``model.ports.Receiver``."""
-        receipts = tuple(self._sealing.heard(entry) for entry in entries if isinstance(entry, Receipt))
+        """See ``model.ports.Receiver``; the entries of one call are of one account."""
+        heard = [entry for entry in entries if isinstance(entry, Receipt)]
+        receipts = tuple(map(self._sealing.heard, heard))
         now = self._wall()
         inbound = tuple(self._sealing.inbound(entry, now) for entry in entries if isinstance(entry, Inbound))
         open_jobs = [job for job in (receipts, inbound) if job]
@@ -123,7 +124,7 @@ class Front:
 
         def one(result: Result) -> None:
             if isinstance(result, tuple):
-                self._fits([fit for fit in result if isinstance(fit, Fit)])
+                self._fits(heard[0].account, [fit for fit in result if isinstance(fit, Fit)])
             kept.append(not isinstance(result, NotKept))
             if len(kept) == len(open_jobs):
                 done(all(kept))
@@ -152,6 +153,10 @@ class Front:
     def trim(self, trim: Trim, done: Callable[[int | NotKept], None]) -> None:
         """Drop what is only kept for a while."""
         self._writer.put(trim, trim.limit, _typed(done))
+
+    def settled(self, done: Callable[[], None]) -> None:
+        """Answered when everything put before is on the disk, or was refused."""
+        self._writer.put(Ends(()), 0, lambda _result: done())
 
     def ask(self, question: Callable[[Reader], _T], answer: Callable[[_T], None]) -> None:
         """Ask the reader anything."""

@@ -24,6 +24,7 @@ from mgate.spool.front import Front
 from mgate.spool.history import HistoryWriter, SealedStory
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.sealing import Sealing
+from mgate.spool.store import Checkpointer
 from mgate.spool.story import story_of
 from mgate.spool.verbs import NotKept, Trim, Woken
 
@@ -32,6 +33,9 @@ WAKE_EVERY: Final = 0.25
 
 ROUND: Final = 250
 """Messages that one round moves to history at most."""
+
+CHECKPOINT_EVERY: Final = 1.0
+CHECKPOINT_LEAST: Final = 4 << 20
 
 TRIM_EVERY: Final = 60.0
 _TRIM_ROWS: Final = 2_000
@@ -47,24 +51,24 @@ class Observer(Protocol):
     def moved(self, messages: int) -> None:
         """So many messages went to history."""
 
-    def woken(self, parts: int) -> None:
-        """The clock had something to say about so many parts: the dispatcher may have new work."""
-
     def dropped(self, period: int) -> None:
         """A period's retention ended: its file and its key are gone."""
 
     def damaged(self, part: int, error: SealError) -> None:
         """A record cannot be opened; the message stays where it is."""
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed_round(self, what: str, error: Exception) -> None:
         """A round could not be finished and will be tried again."""
 
 
 class HistoryThread:
-    """The one thread of the history's files."""
+    """The one thread of the history's files, and of the checkpoints of the live spool."""
 
-    def __init__(self, history: HistoryWriter, post: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, history: HistoryWriter, checkpointer: Checkpointer, post: Callable[[Callable[[], None]], None]
+    ) -> None:
         self._history = history
+        self._checkpointer = checkpointer
         self._post = post
         self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mgate-history", daemon=True)
@@ -85,6 +89,10 @@ class HistoryThread:
 
         self._line.put(do)
 
+    def checkpoint(self, least: int) -> None:
+        """Copy the WAL into the spool's file if it has more than ``least`` octets."""
+        self._line.put(lambda: self._checkpointer.step(least))
+
     def stop(self) -> None:
         """Finish what is in line and come back when the thread has ended."""
         self._line.put(None)
@@ -94,10 +102,11 @@ class HistoryThread:
         while (work := self._line.get()) is not None:
             work()
         self._history.close()
+        self._checkpointer.close()
 
 
 class Keeper:
-    """Runs on the reactor, with three timers and no thread of its own.
+    """Runs on the reactor, with a timer for each of its duties and no thread of its own.
 
     Args:
         groups: the retention groups, with how long each is kept.
@@ -135,6 +144,7 @@ class Keeper:
         self._wake()
         self._look()
         self._trim()
+        self._checkpoint()
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -152,8 +162,6 @@ class Keeper:
 
         def done(result: Woken | NotKept) -> None:
             parts = 0 if isinstance(result, NotKept) else result.parts
-            if parts:
-                self._observer.woken(parts)
             self._later(0.0 if parts >= _WAKE_ROWS else WAKE_EVERY, self._wake)
 
         self._front.wake(_WAKE_ROWS, done)
@@ -203,7 +211,7 @@ class Keeper:
 
     def _forget(self, stories: Sequence[SealedStory], error: object, full: bool) -> None:
         if isinstance(error, Exception):
-            self._observer.failed("history", error)
+            self._observer.failed_round("history", error)
             self._later(1.0, self._look)
             return
 
@@ -213,6 +221,13 @@ class Keeper:
             self._later(0.0 if full else WAKE_EVERY, self._look)
 
         self._front.forget([(story.message, story.event) for story in stories], done)
+
+    # ---- the WAL ---------------------------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> None:
+        if not self._stopped:
+            self._history.checkpoint(CHECKPOINT_LEAST)
+            self._later(CHECKPOINT_EVERY, self._checkpoint)
 
     # ---- throwing away ---------------------------------------------------------------------------------------------
 

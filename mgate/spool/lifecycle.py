@@ -44,7 +44,7 @@ _R, _L, _SE, _U, _D, _UD, _E, _N, _C = State  # the columns, in their order
 # Event by event, the state that each column moves to; a missing column cannot happen.
 _TABLE: Final[dict[Event, dict[State, State]]] = {
     Event.LEASE: {_R: _L},
-    Event.RETURN: {_L: _R, _D: _D, _UD: _UD},
+    Event.RETURN: {_L: _R, _D: _D},
     Event.ACCEPT: {_R: _SE, _L: _SE, _SE: _SE, _U: _SE, _D: _D, _UD: _UD, _E: _E, _N: _N},
     Event.DEFER: {_R: _R, _L: _R, _SE: _R, _U: _R, _D: _D, _UD: _UD, _E: _E, _N: _N},
     Event.EXHAUST: {_R: _UD, _L: _UD, _SE: _UD, _U: _UD, _D: _D, _UD: _UD, _E: _E, _N: _N},
@@ -131,7 +131,8 @@ def fold_parts(states: Sequence[State]) -> State:
             return live
     if seen == {State.DELIVERED}:
         return State.DELIVERED
-    if State.UNDELIVERED in seen or State.DELIVERED in seen:
+    # Without a receipt is not failed: a late one may still correct it, and then the message as a whole.
+    if State.UNDELIVERED in seen or (State.DELIVERED in seen and seen & {State.EXPIRED, State.CANCELLED}):
         return State.UNDELIVERED
     for ended in (State.NO_RECEIPT, State.EXPIRED):
         if ended in seen:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import RULES
-from mgate.spool.engine import Count, Record
+from mgate.spool.engine import Count, Record, Waiting
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Touched
 from mgate.spool.turn import SameNumber, Turn
@@ -215,6 +215,18 @@ class MemoryStore:
     def next_wake(self) -> int:
         """See ``engine.Reader``."""
         return min((row.wake for row in self.rows.values() if row.state not in ENDED), default=0)
+
+    def waiting(self) -> list[Waiting]:
+        """See ``engine.Reader``."""
+        lanes: dict[tuple[str, int], list[int]] = {}
+        for row in self.rows.values():
+            if row.state is State.READY:
+                lanes.setdefault((row.route, RULES[row.traffic].lane), []).append(row.due)
+        return [Waiting(route, lane, len(dues), min(dues)) for (route, lane), dues in sorted(lanes.items())]
+
+    def uncertain(self) -> int:
+        """See ``engine.Reader``."""
+        return sum(row.state is State.UNCERTAIN for row in self.rows.values())
 
     def counts(self, now: int) -> list[Count]:
         """See ``engine.Reader``."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mgate.model.ready import Ask, Header, Ready
-from mgate.spool.engine import Count, Record
+from mgate.spool.engine import Count, Record, Waiting
 from mgate.spool.queries import (
     ATTEMPT,
     JOURNAL,
@@ -131,6 +131,16 @@ class SqliteReader:
         """See ``engine.Reader``."""
         row = self._db.execute("SELECT min(wake) FROM part WHERE wake IS NOT NULL").fetchone()
         return int(row[0] or 0)
+
+    def waiting(self) -> list[Waiting]:
+        """See ``engine.Reader``."""
+        rows = self._db.execute("SELECT route, lane, count(*), min(due) FROM part WHERE state = 1 GROUP BY route, lane")
+        return [Waiting(self._names.name(route), lane, parts, oldest) for route, lane, parts, oldest in rows]
+
+    def uncertain(self) -> int:
+        """See ``engine.Reader``."""
+        query = "SELECT count(*) FROM part WHERE fate IN (1, 4) AND state = 4"
+        return int(self._db.execute(query).fetchone()[0])
 
     def counts(self, now: int) -> list[Count]:
         """See ``engine.Reader``."""

@@ -9,7 +9,7 @@ text of a class that erases it early is sealed apart, so that it can go alone; a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -224,13 +224,6 @@ class Sealing:
         """The tags of a number in every period whose keys exist, newest first."""
         periods = sorted((period.number for period in self._keyring.periods), reverse=True)
         return [self._tags.phone_tag(period, number) for period in periods]
-
-    def same_number(self, period: int, tag: bytes, numbers: Sequence[str]) -> bool:
-        """Whether a phone tag is that of one of these numbers, which operators write with or without a plus sign."""
-        return any(
-            number.lstrip("+").isdigit() and self._tags.phone_tag(period, "+" + number.lstrip("+")) == tag
-            for number in numbers
-        )
 
     def story(self, head: Row, plain: bytes) -> bytes:
         """A whole ended message, sealed for its history file."""

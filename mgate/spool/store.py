@@ -12,9 +12,9 @@ lies.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mgate.spool import queries
 from mgate.spool.engine import StoreBroken, StoreFull
@@ -36,6 +36,20 @@ REBUILD: Final = 1 << 20
 """References that are added, over as many again as it began with, until the filter is built anew."""
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+
+
+WAL_MOST: Final = 64 << 20
+"""Octets of WAL at which the writer itself copies it into the file, because the checkpoints beside it fell behind."""
+
+_LOOK_AT_WAL: Final = 64
+
+
+class Told(NamedTuple):
+    """A change of a message's state: on which route, which event, and milliseconds after its acceptance."""
+
+    route: str
+    event: str
+    after: int
 
 
 class Past(Protocol):
@@ -71,10 +85,21 @@ class SqliteStore:
         database: the uuid of the keyring that seals its records.
         same_number: compares a phone tag with the numbers of a receipt.
         past: the references of ended messages.
+        journalled: told, on the writer's thread, of every change of a message after its commit; for the counters.
     """
 
-    def __init__(self, path: Path, database: bytes, same_number: SameNumber, past: Past) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: bytes,
+        same_number: SameNumber,
+        past: Past,
+        journalled: Callable[[Sequence[Told]], None] | None = None,
+    ) -> None:
         self._db = connect(path)
+        self._wal = path.with_name(path.name + "-wal")
+        self._commits = 0
+        self._journalled = journalled
         migrate(self._db, database)
         self._same_number = same_number
         self._names = Names(self._db)
@@ -101,6 +126,11 @@ class SqliteStore:
         results = self._transaction(turn, verbs)
         self._sequence = turn.ledger.next_sequence
         self._remember([message.ref_tag for message, _ in turn.inserted])
+        if self._journalled is not None:
+            self._journalled(_told(turn))
+        self._commits += 1
+        if self._commits % _LOOK_AT_WAL == 0 and _size(self._wal) > WAL_MOST:
+            self.checkpoint("RESTART")
         return results
 
     def sweep(self, now: int) -> int:
@@ -285,6 +315,39 @@ class SqliteStore:
         self._shelf.refresh()
 
 
+def _told(turn: Turn) -> list[Told]:
+    rows = turn.ledger.rows
+    return [
+        Told(rows[event.message].route, event.event, event.at - rows[event.message].created)
+        for event in turn.ledger.journal
+        if event.message in rows
+    ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class Checkpointer:
+    """Copies the WAL into the file from a connection of its own, so that no commit waits for it. One thread uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self._wal = path.with_name(path.name + "-wal")
+        self._db = connect(path)
+
+    def step(self, least: int) -> None:
+        """Copy what can be copied, if the WAL has more than ``least`` octets."""
+        if _size(self._wal) > least:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
 class _Buckets:
     """Gives bucket numbers: a new one after every ``BUCKET`` rows."""
 
@@ -300,6 +363,3 @@ def _kind(error: sqlite3.Error) -> StoreFull | StoreBroken:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     sentence = f"{getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')}: {error}"
     return StoreFull(sentence) if code in _FULL else StoreBroken(sentence)
-
-
-__all__ = ["BUCKET", "Past", "SqliteStore", "connect"]

@@ -440,7 +440,7 @@ class Turn:
             case State.SENT if row.expires + PATIENCE <= self._now:
                 self.ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
             case State.SENT:
-                self.ledger.set_wake(row, row.expires + PATIENCE)
+                self.ledger.set_wake(row, row.expires + PATIENCE if over else row.expires)
             case State.UNCERTAIN:
                 self._wake_uncertain(row)
             case _:

@@ -9,7 +9,7 @@ acceptances, the rest (``states.md``, rules 2 and 8). Verbs of one kind keep the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -149,7 +149,7 @@ class Hear(msgspec.Struct, frozen=True):
 class Fit(msgspec.Struct, frozen=True, gc=False):
     """What a receipt did: ``matched`` its attempt, was a ``repeat`` of one that had, or was kept ``early``."""
 
-    word: str
+    word: Literal["matched", "repeat", "early"]
 
 
 class NewInbound(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,201 @@
+"""The life of the daemon: the order of its start, and of its end.
+
+Start: key, spool, sweep, then threads, then sockets and binds. End (SIGTERM): take nothing more, let the window run
+empty, unbind, write what is left, close. Within ten seconds, whatever the operator does: what has no answer by then is
+marked uncertain, and the next start knows it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TextIO
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+
+from mgate import __version__
+from mgate.config import Config, Loopback, UnixSocket
+from mgate.daemon import logs, wiring
+from mgate.daemon.notify import Notifier
+from mgate.daemon.sockets import SocketError, open_socket
+from mgate.net.http import Listener
+from mgate.seal.errors import SealError
+from mgate.spool.engine import NewerSpool, StoreBroken
+from mgate.telemetry import Alarm, Event, Phase
+
+EX_OK: Final = 0
+EX_SOFTWARE: Final = 70
+EX_IOERR: Final = 74
+EX_CONFIG: Final = 78
+
+DRAIN: Final = 6.0
+"""Seconds that the windows have to run empty at the end."""
+
+_LAST: Final = 9.5
+"""Seconds after which the end is no longer waited for."""
+
+_TICK: Final = 1.0
+_LAGGED: Final = 0.5
+
+
+class Life:
+    """Starts and stops one instance.
+
+    Attributes:
+        status: the exit status, right once the reactor has stopped.
+    """
+
+    def __init__(self, config: Config, reactor: AsyncioSelectorReactor, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._log = wiring.make_log(config)
+        self._telemetry = wiring.make_telemetry(config)
+        self._notifier = Notifier(environ)
+        self._house: wiring.House | None = None
+        self._ports: list[IListeningPort] = []
+        self._lock: TextIO | None = None
+        self._ticked = time.monotonic()
+        self.status = EX_SOFTWARE
+
+    # ---- the start -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Called by the reactor as its first act."""
+        logs.listen(self._log)
+        self._log(Event.STARTED, version=__version__, instance=self._config.instance.name, pid=os.getpid())
+        try:
+            self._begin()
+        except (SealError, NewerSpool, SocketError, LockedError) as error:
+            self._refuse(EX_CONFIG, error)
+        except (OSError, StoreBroken) as error:
+            self._refuse(EX_IOERR if isinstance(error, StoreBroken) else EX_CONFIG, error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon must say it and end, not hang
+            logs.bug(self._log, error, "at the start")
+            self._refuse(EX_SOFTWARE, error)
+
+    def _begin(self) -> None:
+        self._lock = _lock(self._config)
+        keyring = wiring.open_keyring(self._config)
+        for repair in keyring.repairs:
+            self._log(Event.KEYRING_MENDED, path=str(repair.path), reason=repair.why)
+            self._telemetry.sound(Alarm.KEYRING_MENDED, raised=True)
+        house = self._house = wiring.build(self._config, self._log, self._telemetry, keyring, self._reactor)
+        house.disk.look()
+        house.writer.start()
+        for asker in house.askers:
+            asker.start()
+        house.history.start()
+        house.board.refresh()
+        self._open_sockets(house)
+        house.keeper.start()
+        for account in house.accounts.values():
+            account.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._reactor._asyncioEventloop.add_signal_handler(number, self.stop)  # noqa: SLF001  # it owns the wake-up pipe
+        self._telemetry.phase = Phase.RUNNING
+        self._tick()
+        self._notifier.ready("running")
+        self._log(Event.READY)
+
+    def _open_sockets(self, house: wiring.House) -> None:
+        for push in house.pushes:
+            client = push.client
+            self._listen(UnixSocket(client.socket), push.listener, client.owner, client.group, client.mode)
+        admin = self._config.admin
+        self._listen(UnixSocket(admin.socket), house.admin, admin.owner, admin.group, admin.mode)
+        self._listen(self._config.metrics.listen, house.metrics, "", "", 0o660)
+
+    def _listen(self, at: UnixSocket | Loopback, listener: Listener, owner: str, group: str, mode: int) -> None:
+        if isinstance(at, UnixSocket):
+            self._ports.append(open_socket(self._reactor, at.path, listener, owner, group, mode))
+            self._log(Event.SOCKET_OPENED, path=str(at.path))
+        else:
+            self._ports.append(self._reactor.listenTCP(at.port, listener, interface=at.host))
+            self._log(Event.SOCKET_OPENED, path=f"{at.host}:{at.port}")
+
+    def _refuse(self, status: int, error: Exception) -> None:
+        self.status = status
+        self._log(Event.START_REFUSED, error=type(error).__name__, detail=str(error), count=status)
+        self._reactor.stop()
+
+    # ---- once a second ---------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Say that the loop turns, how late it was, and look at the disk."""
+        now = time.monotonic()
+        late = now - self._ticked - _TICK
+        self._ticked = now
+        if self._house is None or self._telemetry.phase is Phase.STOPPING:
+            return
+        if late > 0.0:
+            self._telemetry.loop_lag.add(late)
+        if late > _LAGGED:
+            self._log(Event.LOOP_LAGGED, seconds=round(late, 3))
+        self._notifier.alive()
+        self._house.disk.look()
+        self._no_bind_open(self._house)
+        self._reactor.callLater(_TICK, self._tick)
+
+    def _no_bind_open(self, house: wiring.House) -> None:
+        closed = not any(account.open_binds() for account in house.accounts.values())
+        if self._telemetry.sound(Alarm.NO_BIND_OPEN, raised=closed):
+            self._log(Event.ALARM_RAISED if closed else Event.ALARM_CLEARED, alarm=Alarm.NO_BIND_OPEN.value)
+
+    # ---- the end ---------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """SIGTERM: end in order."""
+        house = self._house
+        if house is None or self._telemetry.phase is Phase.STOPPING:
+            return
+        self._telemetry.phase = Phase.STOPPING
+        self._notifier.stopping()
+        self._log(Event.STOPPING)
+        last = self._reactor.callLater(_LAST, self._leave, house)
+        for push in house.pushes:
+            push.api.close()
+        house.dispatcher.drain(lambda _empty: self._unbind(house, last.cancel), DRAIN)
+
+    def _unbind(self, house: wiring.House, in_time: Callable[[], None]) -> None:
+        """The windows are empty, or have had their time: unbind, and let the last outcomes reach the disk."""
+        gone = DeferredList([account.stop() for account in house.accounts.values()])
+        gone.addCallback(lambda _: house.front.settled(lambda: self._close(house, in_time)))
+
+    def _close(self, house: wiring.House, in_time: Callable[[], None]) -> None:
+        in_time()
+        closing: list[Deferred[object]] = [maybeDeferred(port.stopListening) for port in self._ports]
+        DeferredList(closing).addCallback(lambda _: self._leave(house))
+
+    def _leave(self, house: wiring.House) -> None:
+        house.keeper.stop()
+        for listener in (*(push.listener for push in house.pushes), house.admin, house.metrics):
+            listener.abort()
+        house.history.stop()
+        house.writer.stop()
+        for asker in house.askers:
+            asker.stop()
+        self.status = EX_OK
+        self._log(Event.STOPPED)
+        self._reactor.stop()
+
+
+class LockedError(Exception):
+    """Another daemon runs on this instance."""
+
+
+def _lock(config: Config) -> TextIO:
+    """Hold the instance: two writers on one spool would send everything twice."""
+    path = config.spool.path.with_name("lock")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise LockedError(f"{path}: another mgated runs on this instance; stop it first") from None
+    return file

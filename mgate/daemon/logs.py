@@ -1,0 +1,65 @@
+"""Foreign voices: what Twisted, asyncio, the standard library and the interpreter say goes into our log, scrubbed.
+
+A traceback keeps its frames and the kind of its error. The error's own words go through the scrubber, because a library
+may quote what it was given; the values of locals never appear.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from types import TracebackType
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mgate.telemetry import Event, Log
+
+
+def listen(log: Log) -> None:
+    """Let everything foreign speak through ``log``."""
+    globalLogPublisher.addObserver(_Twisted(log))
+    root = logging.getLogger()
+    root.handlers = [_Standard(log)]
+    root.setLevel(logging.WARNING)
+    # smpplib dumps whole PDUs, password and text included, at DEBUG.
+    logging.getLogger("smpplib").setLevel(logging.CRITICAL)
+
+
+def bug(log: Log, error: BaseException, what: str) -> None:
+    """Log an error of ours: its kind and where it came from."""
+    log(Event.BUG, error=type(error).__name__, detail=f"{what}: {error}", frames=_frames(error.__traceback__))
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    found = traceback.extract_tb(trace)
+    return [f"{frame.filename.rpartition('mgate/')[2]}:{frame.lineno} {frame.name}" for frame in found[-8:]]
+
+
+@implementer(ILogObserver)
+class _Twisted:
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level")
+        failure = event.get("log_failure")
+        if isinstance(failure, Failure):
+            error = failure.value
+            frames = _frames(None if error is None else error.__traceback__)
+            self._log(Event.BUG, error=type(error).__name__, detail=str(error), frames=frames)
+        elif level in (LogLevel.warn, LogLevel.error, LogLevel.critical):
+            kind = Event.FOREIGN_WARNING if level is LogLevel.warn else Event.FOREIGN_ERROR
+            self._log(kind, source=str(event.get("log_namespace", "")), detail=str(event.get("log_format", "")))
+
+
+class _Standard(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = Event.FOREIGN_ERROR if record.levelno >= logging.ERROR else Event.FOREIGN_WARNING
+        # The format without its arguments: they are what a library was given.
+        self._log(kind, source=record.name, detail=str(record.msg))

@@ -1,0 +1,242 @@
+"""Wiring: the only file that knows everyone. A bank reads here what can enter and what can leave the building.
+
+It builds in one direction: each object receives only objects built above it. Nothing here decides anything, and nothing
+here runs: ``life`` starts and stops what was built.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.endpoints import HostnameEndpoint
+
+from mgate import __version__
+from mgate.channels.smpp.channel import SmppChannel
+from mgate.channels.smpp.receipt import canonical_id
+from mgate.config import LOCAL, Config, PushClient, Sms
+from mgate.control.server import Hatch
+from mgate.daemon.board import Board
+from mgate.daemon.disk import SpoolDisk
+from mgate.daemon.ears import Ears
+from mgate.daemon.gauges import Gauges
+from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
+from mgate.intake import client as intake
+from mgate.intake.acceptance import Acceptance
+from mgate.intake.codes import Code
+from mgate.intake.gathering import Gathering
+from mgate.intake.push import PushApi
+from mgate.model.message import CLASS_BY_WORD, IdSource, Secret
+from mgate.model.ports import Channel, Outcomes
+from mgate.net.bounds import Limits, Room
+from mgate.net.http import Listener
+from mgate.net.routing import Routes
+from mgate.seal.keyfile import KeyFile
+from mgate.seal.keyring import Cut, Group, Keyring
+from mgate.seal.record import Sealer
+from mgate.seal.tags import Tags
+from mgate.spool.desk import Desk
+from mgate.spool.front import Front
+from mgate.spool.history import HistoryReader, HistoryWriter, PastRefs
+from mgate.spool.keeper import HistoryThread, Keeper
+from mgate.spool.reader import SqliteReader
+from mgate.spool.sealing import Sealing
+from mgate.spool.service import Asker, Writer
+from mgate.spool.store import Checkpointer, SqliteStore
+from mgate.spool.turn import SameNumber
+from mgate.telemetry import Level, Log, Telemetry
+
+_CONNECT_LIMIT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One push client's door: its settings, what answers, and what listens."""
+
+    client: PushClient
+    api: PushApi
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that ``life`` starts and stops."""
+
+    config: Config
+    log: Log
+    telemetry: Telemetry
+    ears: Ears
+    keyring: Keyring
+    store: SqliteStore
+    writer: Writer
+    front: Front
+    askers: tuple[Asker, ...]
+    history: HistoryThread
+    keeper: Keeper
+    dispatcher: Dispatcher
+    accounts: dict[str, SmppChannel]
+    pushes: tuple[Push, ...]
+    admin: Listener
+    metrics: Listener
+    board: Board
+    disk: SpoolDisk
+
+
+def make_log(config: Config) -> Log:
+    """The log: a JSON line an event, to stderr, unbuffered, so that a kill loses nothing."""
+    return Log(lambda line: os.write(sys.stderr.fileno(), line), Level[config.log.level.upper()])
+
+
+def make_telemetry(config: Config) -> Telemetry:
+    """Every number of this instance."""
+    return Telemetry(__version__, {sms.route: sms.binds for sms in config.sms}, [code.word for code in Code])
+
+
+def open_keyring(config: Config) -> Keyring:
+    """The keyring, opened with the KEK. Nothing is written when the key is wrong.
+
+    Raises:
+        mgate.seal.errors.SealError: said for the operator.
+    """
+    return Keyring.open(config.keys.ring, KeyFile(config.keys.kek_file).read())
+
+
+def groups_of(config: Config) -> tuple[Group, ...]:
+    """The retention groups: otp by the hour, the others by the day (``sealed-format``)."""
+    kept = config.retention
+    return (
+        Group("otp", Cut.HOUR, int(kept.otp)),
+        Group("notice", Cut.DAY, int(kept.notice)),
+        Group("marketing", Cut.DAY, int(kept.marketing)),
+    )
+
+
+def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reactor: AsyncioSelectorReactor) -> House:
+    """The whole house, not yet running. Opens the spool and sweeps what a crash left open.
+
+    Raises:
+        mgate.spool.engine.NewerSpool, mgate.spool.engine.StoreBroken, OSError: said for the operator.
+    """
+    wall = time.time
+    post = reactor.callFromThread
+    ears = Ears(log, telemetry, time.monotonic)
+    keyring.prepare(groups_of(config), wall())
+
+    # Memory.
+    tags = Tags(keyring)
+    path, folder = config.spool.path, config.spool.history
+    store = SqliteStore(path, keyring.database, _same_number(tags), PastRefs(folder), ears.journalled)
+    ears.swept(store.sweep(int(wall() * 1000)))
+    ids = IdSource(store.greatest_id())
+    sealing = Sealing(keyring, Sealer(keyring, keyring.database), tags, ids, canonical_id)
+    writer = Writer(store, post, wall, time.monotonic, ears, ears.broken, ears.bug)
+    near = Asker(SqliteReader(path), post, ears.bug)
+    far = Asker(SqliteReader(path), post, ears.bug)
+    front = Front(writer, near, sealing, wall, ears.fits, ears.damaged)
+    history = HistoryThread(HistoryWriter(folder), Checkpointer(path), post)
+    keeper = Keeper(
+        front,
+        history,
+        sealing,
+        keyring,
+        groups_of(config),
+        config.spool.reference_days,
+        config.spool.journal_days,
+        reactor,
+        wall,
+        ears,
+    )
+    desk = Desk(front, far, HistoryReader(folder), sealing, keyring, wall, ears.damaged)
+    disk = SpoolDisk(path, config.spool.min_free, telemetry, log)
+
+    # The ways out.
+    accounts: dict[str, SmppChannel] = {}
+
+    def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
+        password = _password(sms)
+
+        def make(outcomes: Outcomes) -> Channel:
+            endpoint = HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
+            accounts[sms.route] = SmppChannel(sms, password, outcomes, front, endpoint, reactor, wall, log)
+            return accounts[sms.route]
+
+        return make
+
+    plans = [RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in config.sms]
+    dispatcher = Dispatcher(plans, front, reactor, wall)
+
+    # The ways in.
+    acceptance = Acceptance(front, sealing, dispatcher, wall, lambda: disk.room)
+    gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
+    requests, answers = Room(32 << 20), Room(config.push.results_total)
+    limits = Limits(
+        connections=config.push.connections, backlog=config.push.results, stuck=int(config.push.stuck_after)
+    )
+    pushes = []
+    for client in config.push.clients:
+        api = PushApi(_client(client), acceptance, gathering, desk, reactor, wall, telemetry.push)
+        pushes.append(Push(client, api, Listener(Routes(api.routes()), reactor, limits, requests, answers)))
+
+    # The hatch.
+    board = Board(config, telemetry, far, dispatcher, accounts, disk, ears, time.monotonic, wall)
+    hatch = Hatch(board, desk, config, __version__, log)
+    local = next(push.api for push in pushes if push.client.name == LOCAL)
+    inward = [route for route in local.routes() if route.method == "POST"]
+    admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), requests, answers)
+    gauges = Gauges(telemetry, board, dispatcher, accounts)
+    metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
+    return House(
+        config,
+        log,
+        telemetry,
+        ears,
+        keyring,
+        store,
+        writer,
+        front,
+        (near, far),
+        history,
+        keeper,
+        dispatcher,
+        accounts,
+        tuple(pushes),
+        admin,
+        metrics,
+        board,
+        disk,
+    )
+
+
+def _same_number(tags: Tags) -> SameNumber:
+    """Compares a phone tag with the numbers of a receipt, which operators write with or without a plus sign."""
+
+    def same(period: int, tag: bytes, numbers: Sequence[str]) -> bool:
+        whole = ("+" + number.lstrip("+") for number in numbers)
+        return any(number[1:].isdigit() and tags.phone_tag(period, number) == tag for number in whole)
+
+    return same
+
+
+def _password(sms: Sms) -> Secret:
+    """The operator's password: the first line of its file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return Secret(sms.password_file.read_text("utf-8").partition("\n")[0])
+
+
+def _client(settings: PushClient) -> intake.PushClient:
+    return intake.PushClient(
+        settings.name,
+        frozenset(CLASS_BY_WORD[word] for word in settings.classes),
+        None if "*" in settings.senders else frozenset(settings.senders),
+        settings.default_sender or None,
+        settings.default_country or None,
+        float(settings.rate) if settings.rate else None,
+    )

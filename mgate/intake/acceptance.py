@@ -1,0 +1,164 @@
+"""Acceptance: seal, ask for a slot, spool, and only then answer.
+
+A crash before the commit: the bank has no answer and repeats. After it: the repeat is recognised. A new message that
+finds a free slot and nobody waiting is leased in the very commit that takes it, so the common case costs no second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from mgate.intake.codes import Code, refusal
+from mgate.model.entry import Submission
+from mgate.model.message import MAX_PARTS, MessageId, Outgoing, State
+from mgate.model.ports import Admission, Answer, Refusal, Slot, Taken
+from mgate.policy.classes import URGENT
+from mgate.policy.segments import count
+from mgate.spool.front import AcceptAnswer
+from mgate.spool.sealing import Sealing
+from mgate.spool.verbs import Clash, Kept, NewMessage, NotKept
+
+RUN: Final = 200
+"""Messages that one verb carries at most: a statement's worth."""
+
+_RETRY: Final = 5
+"""Seconds after which a push that found no room should come again."""
+
+
+class Spool(Protocol):
+    """The spool, as far as acceptance needs it."""
+
+    def accept(self, messages: Sequence[NewMessage], done: Callable[[AcceptAnswer], None], *, urgent: bool) -> None:
+        """Keep these messages; ``done`` after the commit."""
+
+
+class Acceptance:
+    """The front door: an ``Acceptor``.
+
+    Args:
+        wall: seconds since 1970.
+        room: whether there is room on the disk for new messages.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        sealing: Sealing,
+        admission: Admission,
+        wall: Callable[[], float],
+        room: Callable[[], bool],
+    ) -> None:
+        self._spool = spool
+        self._sealing = sealing
+        self._admission = admission
+        self._wall = wall
+        self._room = room
+
+    def accept(self, submissions: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]) -> None:
+        """See ``model.ports.Acceptor``."""
+        if not self._room():
+            answer([_no_room("the disk of the spool is nearly full")] * len(submissions))
+            return
+        runs = [submissions[start : start + RUN] for start in range(0, len(submissions), RUN)]
+        answers: list[Sequence[Answer]] = [()] * len(runs)
+        missing = len(runs)
+
+        def one(index: int, of_run: Sequence[Answer]) -> None:
+            nonlocal missing
+            answers[index] = of_run
+            missing -= 1
+            if not missing:
+                answer([one for run in answers for one in run])
+
+        for index, run in enumerate(runs):
+            self._accept_run(run, lambda of_run, index=index: one(index, of_run))  # type: ignore[misc]  # bound now
+        if not runs:
+            answer([])
+
+    def _accept_run(self, run: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]) -> None:
+        now = self._wall()
+        sealed = [self._seal(submission, now) for submission in run]
+        messages = [message for message in sealed if isinstance(message, NewMessage)]
+
+        def kept(result: AcceptAnswer) -> None:
+            told = self._settle(messages, [one for one, new in zip(run, sealed, strict=True) if _new(new)], result)
+            answers = iter(told)
+            answer([one if isinstance(one, Refusal) else next(answers) for one in sealed])
+
+        if messages:
+            self._spool.accept(messages, kept, urgent=any(message.traffic in URGENT for message in messages))
+        else:
+            answer([one for one in sealed if isinstance(one, Refusal)])
+
+    def _seal(self, asked: Submission, now: float) -> NewMessage | Refusal:
+        parts = count(asked.text.reveal())
+        if parts > MAX_PARTS:
+            return refusal(Code.TOO_LONG, "text", f"the text needs {parts} parts, and {MAX_PARTS} is the most")
+        route = self._admission.route_for(asked.traffic, asked.sender, asked.to.e164)
+        slots: tuple[Slot, ...] = ()
+        if asked.not_before <= now:
+            slots = self._admission.offer(route, asked.traffic, asked.client, parts)
+        return self._sealing.message(asked, route, parts, slots, now)
+
+    def _settle(
+        self, messages: Sequence[NewMessage], asked: Sequence[Submission], result: AcceptAnswer
+    ) -> list[Answer]:
+        """After the commit: leased parts go to the wire, unused slots go back, and the bank gets its answers."""
+        slots: list[tuple[Slot, Outgoing | None]] = []
+        answers: list[Answer] = []
+        if isinstance(result, NotKept):
+            slots = [(slot, None) for message in messages for slot in message.slots]
+            answers = [_no_room(result.reason)] * len(messages)
+        else:
+            for message, submission, one in zip(messages, asked, result, strict=True):
+                leased = isinstance(one, Kept) and one.leased
+                slots += _outgoing(message, submission) if leased else [(slot, None) for slot in message.slots]
+                if isinstance(one, Kept) and not one.duplicate and not leased:
+                    self._admission.waiting(message.route, message.traffic)
+                answers.append(_answer(one))
+        if slots:
+            self._admission.settle(slots)
+        return answers
+
+
+def _new(sealed: NewMessage | Refusal) -> bool:
+    return isinstance(sealed, NewMessage)
+
+
+def _outgoing(message: NewMessage, asked: Submission) -> list[tuple[Slot, Outgoing | None]]:
+    return [
+        (
+            slot,
+            Outgoing(
+                message.id + n,
+                1,
+                slot.bind,
+                slot.reference,
+                n + 1,
+                message.parts,
+                asked.to.e164,
+                asked.sender,
+                asked.text,
+                message.expires / 1000,
+                message.traffic,
+                slot.route,
+                message.period,
+                message.created,
+            ),
+        )
+        for n, slot in enumerate(message.slots)
+    ]
+
+
+def _answer(one: Kept | Clash) -> Answer:
+    if isinstance(one, Clash):
+        return refusal(
+            Code.REF_CONFLICT, "ref", "this reference is known with other content; give a new message a new reference"
+        )
+    # The bank learns the state of a repeat; of a new message it learns that it was accepted.
+    return Taken(MessageId(one.message), one.parts, one.duplicate, one.state if one.duplicate else State.READY)
+
+
+def _no_room(reason: str) -> Refusal:
+    return refusal(Code.BUSY, "", f"{reason}; nothing was taken, send it again", retry_after=_RETRY)
