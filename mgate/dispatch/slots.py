@@ -50,15 +50,17 @@ class Slots:
         """How many slots of these binds such traffic may still take."""
         return sum(self._room_on(bind, urgent) for bind in binds)
 
-    def reserve(self, parts: int, binds: Sequence[int], urgent: bool) -> tuple[Slot, ...]:
+    def reserve(self, parts: int, binds: Sequence[int], urgent: bool, begun_on: int = -1) -> tuple[Slot, ...]:
         """A slot for each of up to ``parts`` parts of one message, as many as there is room for.
 
-        A second bind would reorder the parts, so they stay on one that has room for all; where none has, they fill the
-        emptiest bind first.
+        A second bind would reorder the parts, so they go to the bind that the message was ``begun_on`` while it has
+        room, else to the emptiest; only what finds no room there goes to another.
         """
         taken: list[Slot] = []
         while len(taken) < parts:
-            bind = max(binds, key=lambda index: self._room_on(index, urgent), default=-1)
+            bind = begun_on
+            if bind not in binds or self._room_on(bind, urgent) < 1:
+                bind = max(binds, key=lambda index: self._room_on(index, urgent), default=-1)
             room = self._room_on(bind, urgent) if bind >= 0 else 0
             if room < 1:
                 break

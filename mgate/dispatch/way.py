@@ -66,6 +66,7 @@ class Way:
         self._channel = channel
         self._lanes = Lanes()
         self._beliefs = {number: Belief() for number in self._lanes.lanes}
+        self._begun: dict[int, tuple[int, int]] = {}
         self._purse = Purse.full(rate, clock.seconds())
         self._paused_until = 0.0
         self._fetch = min(max(2 * slots.total, 64), 1000)
@@ -151,7 +152,10 @@ class Way:
             urgent = lane in URGENT_LANES
             paid = [_price(header) for header in headers]
             self._purse = self._purse.pay(urgent, sum(paid))
-            planned.append(_Planned(headers, slots.reserve(len(headers), binds, urgent), paid, lane))
+            head, bind = self._begun.get(lane, (0, -1))
+            taken = slots.reserve(len(headers), binds, urgent, bind if head == headers[0].head else -1)
+            self._begun[lane] = headers[0].head, taken[-1].bind
+            planned.append(_Planned(headers, taken, paid, lane))
         return planned
 
     def _lease(self, planned: list[_Planned]) -> None:

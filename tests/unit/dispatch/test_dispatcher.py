@@ -146,6 +146,22 @@ def test_a_message_longer_than_the_window_leaves_as_slots_come_free_before_its_l
     assert world.written == [*(long + n for n in range(5)), short]
 
 
+def test_a_message_begun_on_one_bind_goes_on_there() -> None:
+    world = World((2, 2))
+    for _ in range(2):
+        world.stored(OTP)
+    long = world.stored(OTP, parts=4)
+    world.dispatcher.binds_changed(ROUTE)
+    world.settle()
+    binds = {outgoing.part: outgoing.bind for outgoing in world.channel.written}
+    assert len(binds) == 4
+    for _ in range(2):
+        world.channel.answer(Accepted("1"))
+        world.settle()
+    binds |= {outgoing.part: outgoing.bind for outgoing in world.channel.written}
+    assert binds[long + 1] == binds[long + 2] == binds[long + 3]
+
+
 def test_a_failed_lease_gives_its_slots_back_and_nothing_is_tried_for_a_second() -> None:
     world = World((2,), rate=10)
     parts = [world.stored(OTP), world.stored(OTP)]

@@ -17,6 +17,13 @@ def test_where_no_bind_has_room_for_all_the_emptiest_fills_first() -> None:
     assert [slot.bind for slot in slots.reserve(6, (0, 1), urgent=True)] == [1, 1, 1, 1, 0, 0]
 
 
+def test_the_rest_of_a_message_goes_where_it_was_begun_while_there_is_room() -> None:
+    slots = Slots("sms:op-a", (3, 9))
+    assert [slot.bind for slot in slots.reserve(2, (0, 1), urgent=True, begun_on=0)] == [0, 0]
+    assert [slot.bind for slot in slots.reserve(3, (0, 1), urgent=True, begun_on=0)] == [0, 1, 1]
+    assert [slot.bind for slot in slots.reserve(1, (1,), urgent=True, begun_on=0)] == [1]
+
+
 def test_a_closed_bind_lends_nothing() -> None:
     slots = Slots("sms:op-a", (3, 4))
     assert len(slots.reserve(9, (0,), urgent=True)) == 3

@@ -47,13 +47,18 @@ class Row:
     def header(self) -> Header:
         return Header(self.part, self.n, self.parts, self.client, self.attempts, self.expires)
 
-    def lease(self, slot: Slot) -> Outgoing:
+    def lease(self, slot: Slot, text: str) -> Outgoing:
         self.state, self.slot = State.LEASED, slot
         self.attempts += 1
         return Outgoing(
             self.part, self.attempts, slot.bind, slot.reference, self.n, self.parts,
-            "+375291110001", "Example", Secret("Code 482913"), self.expires, self.traffic,
+            "+375291110001", "Example", Secret(text), self.expires, self.traffic,
         )  # fmt: skip
+
+
+def text_of(row: Row) -> str:
+    """A text that makes that many parts."""
+    return "Code 482913" if row.parts == 1 else "x" * 152 * row.parts
 
 
 @dataclass
@@ -143,7 +148,7 @@ class FakeSpool:
 
     def _mark(self, row: Row, slot: Slot) -> Outgoing:
         self.leased[row.part] = row
-        return row.lease(slot)
+        return row.lease(slot, text_of(row))
 
     def _end(self, outgoing: Outgoing, outcome: Outcome) -> None:
         row = self.rows[outgoing.part]
