@@ -27,28 +27,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mgate.net.bounds import Limits, Room, Wire
-from mgate.net.exchange import CONTINUE, JSON, NDJSON, Fault, Request, Sink, Stream, header
-from mgate.net.peers import NOBODY, Peer, peer_of
+from mgate.net.exchange import CONTINUE, Fault, Request, Stream, header
+from mgate.net.peers import NOBODY, peer_of
 from mgate.net.reading import Event, Phase, Reader
-from mgate.net.routing import Route, Routes, StreamRoute
-
-__all__ = [
-    "JSON",
-    "NDJSON",
-    "Connection",
-    "Fault",
-    "Limits",
-    "Listener",
-    "Peer",
-    "Request",
-    "Room",
-    "Route",
-    "Routes",
-    "Sink",
-    "Stream",
-    "StreamRoute",
-    "header",
-]
+from mgate.net.routing import Routes
 
 _PIECE: Final = 256 * 1024
 _DISCARDED_MOST: Final = 4 * 1024 * 1024
@@ -70,6 +52,11 @@ class Listener(protocol.Factory):
         clock: the reactor, or a ``Clock``.
         requests: room for bodies of requests that are not answered yet; may be shared by listeners.
         answers: room for streamed answers that are not read yet; may be shared by listeners.
+        places: room for connections; may be shared by listeners.
+
+    Attributes:
+        connections: those that are open.
+        dropped: how many were dropped for being slow, silent or broken.
     """
 
     noisy = False
@@ -81,12 +68,15 @@ class Listener(protocol.Factory):
         limits: Limits | None = None,
         requests: Room | None = None,
         answers: Room | None = None,
+        places: Room | None = None,
     ) -> None:
         self.routes = routes
         self.limits = limits or Limits()
         self.requests = requests or Room(32 * 1024 * 1024)
         self.answers = answers or Room(32 * 1024 * 1024)
+        self.places = places or Room(self.limits.connections)
         self.connections: set[Connection] = set()
+        self.dropped = 0
         self._clock = clock
         self._sweep: IDelayedCall | None = None
         self._drained: Callable[[], None] | None = None
@@ -124,6 +114,7 @@ class Listener(protocol.Factory):
     def forget(self, connection: Connection) -> None:
         """This connection is gone."""
         self.connections.discard(connection)
+        self.places.give_back(1)
         if not self.connections:
             self._tell_drained()
             if self.numPorts == 0:
@@ -167,6 +158,7 @@ class Connection(protocol.Protocol):
         self._ending = False
         self._closing = False
         self._linger = False
+        self._dropped = False
         self._stuck = 0
         self._discarded = 0
 
@@ -176,8 +168,9 @@ class Connection(protocol.Protocol):
         self._wire = cast("Wire", self.transport)
         self.peer = peer_of(self._wire.getHandle())
         self._reader = Reader(self._listener.routes, self, self.peer)
-        full = len(self._listener.connections) >= self._limits.connections
         self._listener.connections.add(self)
+        self._listener.places.used += 1
+        full = self._listener.places.full
         self._wire.registerProducer(self, True)
         if full or self._listener.draining:
             self._in_read = True
@@ -284,12 +277,12 @@ class Connection(protocol.Protocol):
         if self._closing:
             reader.waited += 1
             if reader.waited > (limits.stuck if self._blocked else limits.linger):
-                self._wire.abortConnection()
+                self._drop()
             return
         if self._blocked and (self._held or reader.phase is Phase.IDLE or reader.phase is Phase.DEAF):
             self._stuck += 1
             if self._stuck > limits.stuck:
-                self._wire.abortConnection()
+                self._drop()
             return
         if self._held or reader.phase is Phase.DEAF or (reader.phase is Phase.IDLE and self._line):
             return
@@ -300,6 +293,7 @@ class Connection(protocol.Protocol):
         limits = self._limits
         match reader.phase:
             case Phase.IDLE if reader.waited > (limits.idle if self._spoke else limits.first_header):
+                self._count_drop()
                 self._close()
             case Phase.HEADER if reader.waited > limits.header:
                 self._take(_SLOW_HEADER)
@@ -309,6 +303,14 @@ class Connection(protocol.Protocol):
                 self._flush()
             case _:
                 pass
+
+    def _drop(self) -> None:
+        self._count_drop()
+        self._wire.abortConnection()
+
+    def _count_drop(self) -> None:
+        self._listener.dropped += not self._dropped
+        self._dropped = True
 
     # ---- the line ----
 
@@ -340,6 +342,7 @@ class Connection(protocol.Protocol):
         stream = self._reader.stream
         self._reader.stop()
         self._linger = True
+        self._count_drop()
         if stream is not None:
             if stream.sink is not None and not stream.finished:
                 stream.sink.cut(fault.code, fault.detail)

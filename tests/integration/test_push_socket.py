@@ -24,7 +24,8 @@ from mgate.intake.gathering import Gathering
 from mgate.intake.push import PushApi
 from mgate.model.entry import Submission
 from mgate.model.ports import Answer
-from mgate.net.http import Listener, Routes
+from mgate.net.http import Listener
+from mgate.net.routing import Routes
 from mgate.telemetry import Telemetry
 from tests.unit.intake.conftest import LOCAL, NOW, LaterAcceptor, OneMessageDesk, message
 

@@ -320,6 +320,13 @@ def test_a_connection_too_many_is_503(build: MakeHouse) -> None:
     assert third.pipe.closed
 
 
+def test_what_is_dropped_is_counted(house: House) -> None:
+    for sent in (b"", b"rubbish\r\n\r\n", get("/m")[:9], post("/echo")[:-1], post("/echo")):
+        house.connect().send(sent)
+    house.wait(40)
+    assert house.listener.dropped == 4
+
+
 def test_a_client_that_half_closes_still_gets_its_answers(house: House, desk: Desk) -> None:
     client = house.connect()
     client.send(post("/keep", b"late"))
