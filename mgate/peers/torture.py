@@ -101,6 +101,8 @@ async def torture(course: Course, folder: Path) -> Evidence:
             raise smsc.fault("did not end well")
     besides += [f"a number or a text in plain in {path}" for path in _leaks(instance.path, folder / "mgated.log")]
     told = list(told_ledger.read(folder / "told.ledger"))
+    refused = Counter(row.error for row in told if row.error)
+    besides += [f"{count} good messages were refused with {error}" for error, count in refused.items()]
     return Evidence(told, list(smsc_ledger.read(smsc.ledger)), says, restarts, besides)
 
 
@@ -236,7 +238,7 @@ def main() -> int:
         _say(f"VIOLATION {fault}")
         return 1
     kept = report(evidence, compare(evidence.told, evidence.rows, evidence.says), folder)
-    if kept and not given.keep:
+    if kept and not given.keep and not given.folder:
         shutil.rmtree(folder)
     _say("all promises kept" if kept else f"PROMISES BROKEN; the evidence is in {folder}")
     return 0 if kept else 1

@@ -41,7 +41,7 @@ class Mix(NamedTuple):
     parts: Mapping[int, float] = {1: 0.85, 2: 0.1, 3: 0.05}
     plain: bool = False
     short: float = 0.0
-    short_life: float = 5.0
+    short_life: int = 5
 
 
 class Draft:
@@ -90,7 +90,7 @@ class Maker:
         message: dict[str, str | float] = {
             "ref": ref, "to": f"+{digits}", "class": traffic, "sender": self._sender, "text": "".join(bodies),
         }  # fmt: skip
-        life = LIVES[traffic]
+        life: float = LIVES[traffic]
         if self._mix.short and chance() < self._mix.short:
             message["valid_for"] = life = self._mix.short_life
         text = self._fingerprint.text

@@ -45,14 +45,14 @@ def test_no_two_bodies_are_alike() -> None:
 
 
 def test_the_mix_is_kept() -> None:
-    maker = Maker(3, Mix(classes={"otp": 0.75, "marketing": 0.25}, short=0.5, short_life=7.0), KEY)
+    maker = Maker(3, Mix(classes={"otp": 0.75, "marketing": 0.25}, short=0.5, short_life=7), KEY)
     drafts = [maker.make() for _ in range(2000)]
     counts = Counter(draft.traffic for draft in drafts)
     assert 1400 < counts["otp"] < 1600
     assert counts["otp"] + counts["marketing"] == 2000
-    short = [draft for draft in drafts if draft.life == 7.0]
+    short = [draft for draft in drafts if draft.life == 7]
     assert 900 < len(short) < 1100
-    assert all(json.loads(draft.line)["valid_for"] == 7.0 for draft in short)
+    assert all(json.loads(draft.line)["valid_for"] == 7 for draft in short)
 
 
 def test_the_lives_are_those_that_the_bank_was_promised() -> None:
