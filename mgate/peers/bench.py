@@ -92,6 +92,15 @@ class Result(msgspec.Struct, frozen=True):
     fdatasync_after_ms: float
 
 
+class Costs(NamedTuple):
+    """CPU seconds of the three processes, and the daemon's memory."""
+
+    daemon: float
+    operator: float
+    pusher: float
+    resident: int
+
+
 def measure(row: Row, folder: Path, profile: Path | None) -> Result:
     """Run one row in an empty folder.
 
@@ -117,22 +126,32 @@ def _whole_house(row: Row, smsc: Smsc, before: float, folder: Path, profile: Pat
     try:
         instance.wait_ready(daemon)
         _wait_for(smsc, b'"event":"bound"', row.binds)
-        book = ToldLedger(folder / "told.ledger")
-        plan = Plan(instance.push_socket, row.messages, row.rate, row.connections, 0 if row.single else 4000)
-        pusher = Pusher(plan, Maker(1, Mix(parts={1: 1.0}, plain=True), Fingerprint()), book)
         idle, idle_operator, own = daemon.usage(), smsc.usage(), time.process_time()
-        asyncio.run(pusher.run(NO_PROGRESS))
-        book.close()
+        _push(row, instance, folder)
         own = time.process_time() - own
-        taken = pusher.said["accepted"]
-        if taken != row.messages:
-            raise HouseError(f"of {row.messages} messages {taken} were taken: {dict(pusher.said)}")
         _wait_for(smsc, _MARK, row.messages)
         used, used_operator = daemon.usage(), smsc.usage()
         if daemon.stop():
             raise daemon.fault("did not end well")
     finally:
         daemon.stop()
+    costs = Costs(used.cpu - idle.cpu, used_operator.cpu - idle_operator.cpu, own, used.resident)
+    return _result(row, smsc, folder, costs, before)
+
+
+def _push(row: Row, instance: Instance, folder: Path) -> None:
+    """Push all messages of a row; HouseError unless each was taken."""
+    book = ToldLedger(folder / "told.ledger")
+    plan = Plan(instance.push_socket, row.messages, row.rate, row.connections, 0 if row.single else 4000)
+    pusher = Pusher(plan, Maker(1, Mix(parts={1: 1.0}, plain=True), Fingerprint()), book)
+    asyncio.run(pusher.run(NO_PROGRESS))
+    book.close()
+    if pusher.said["accepted"] != row.messages:
+        raise HouseError(f"of {row.messages} messages not all were taken: {dict(pusher.said)}")
+
+
+def _result(row: Row, smsc: Smsc, folder: Path, costs: Costs, before: float) -> Result:
+    """What the ledgers and the costs say."""
     told = {text: one for one in told_ledger.read(folder / "told.ledger") for text in one.texts}
     first = min(one.pushed_at for one in told.values())
     submits, last = _submits(smsc)
@@ -143,10 +162,10 @@ def _whole_house(row: Row, smsc: Smsc, before: float, folder: Path, profile: Pat
         seconds=last - first,
         end_to_end=row.messages / (last - first),
         taken=row.messages / (max(one.answered_at for one in told.values()) - first),
-        daemon_us=(used.cpu - idle.cpu) / row.messages * 1e6,
-        operator_us=(used_operator.cpu - idle_operator.cpu) / row.messages * 1e6,
-        pusher_us=own / row.messages * 1e6,
-        resident=used.resident,
+        daemon_us=costs.daemon / row.messages * 1e6,
+        operator_us=costs.operator / row.messages * 1e6,
+        pusher_us=costs.pusher / row.messages * 1e6,
+        resident=costs.resident,
         to_submit=_percentiles([at - told[text].pushed_at for text, at in submits.items()]),
         to_answer=_percentiles([one.answered_at - one.pushed_at for one in told.values()]),
         fdatasync_before_ms=before,

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -39,12 +39,12 @@ submit = [0.01, 0.3]
 queue_full = 0.01
 system_error = 0.005
 [errors]
-shares = {{{{ ESME_RSUBMITFAIL = 0.005 }}}}
+shares = {{ ESME_RSUBMITFAIL = 0.005 }}
 [silence]
 submits = 0.002
 [receipts]
 delay = [0.05, 1.5]
-states = {{{{ DELIVRD = 0.95, UNDELIV = 0.05 }}}}
+states = {{ DELIVRD = 0.95, UNDELIV = 0.05 }}
 duplicates = 0.02
 before_response = 0.05
 other_bind = 0.2
@@ -72,9 +72,17 @@ class Evidence(NamedTuple):
 
     told: Sequence[Told]
     rows: Sequence[smsc_ledger.Row]
-    says: dict[str, tuple[Says, ...]]
+    says: Mapping[str, tuple[Says, ...]]
     restarts: Sequence[float]
     besides: Sequence[str]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What a report keeps of a run beside the two ledgers."""
+
+    says: Mapping[str, tuple[Says, ...]]
+    restarts: tuple[float, ...]
+    besides: tuple[str, ...]
 
 
 async def torture(course: Course, folder: Path) -> Evidence:
@@ -87,7 +95,7 @@ async def torture(course: Course, folder: Path) -> Evidence:
     random = Random(course.seed)  # noqa: S311  # repeatable on purpose
     key_file = folder / "hash.key"
     key_file.write_bytes(random.randbytes(32))
-    smsc = Smsc(folder, course.script.format(seed=course.seed), key_file)
+    smsc = Smsc(folder, course.script.replace("{seed}", str(course.seed)), key_file)
     book = ToldLedger(folder / "told.ledger")
     try:
         instance = Instance(folder, smsc.port, window=WINDOW, binds=BINDS)
@@ -217,15 +225,28 @@ def _arguments() -> argparse.ArgumentParser:
     kill.add_argument("--least", type=float, default=0.3, help="least seconds between kills (default 0.3)")
     kill.add_argument("--most", type=float, default=3.0, help="most seconds between kills (default 3)")
     kill.add_argument("--drain", type=float, default=90.0, help="most seconds to wait for the ends (default 90)")
-    kill.add_argument("--script", type=Path, help="another script for the operator; {seed} in it is replaced")
+    kill.add_argument("--script", type=Path, help="another script for the operator, such as etc/smsc/flapping.toml")
     kill.add_argument("--folder", type=Path, help="where to keep the evidence (default: a new one in the temp folder)")
     kill.add_argument("--keep", action="store_true", help="keep the evidence also when all is well")
+    judge = kinds.add_parser("judge", help="compare the ledgers of a kept folder once more")
+    judge.add_argument("folder", type=Path)
     return parser
+
+
+def _judge(folder: Path) -> int:
+    """Compare what a former run has kept; the exit status."""
+    told = list(told_ledger.read(folder / "told.ledger"))
+    rows = list(smsc_ledger.read(folder / "smsc.ledger"))
+    kept = msgspec.json.decode((folder / "report.json").read_bytes(), type=Kept)
+    evidence = Evidence(told, rows, kept.says, kept.restarts, kept.besides)
+    return 0 if report(evidence, compare(told, rows, kept.says), folder) else 1
 
 
 def main() -> int:
     """The command line; the exit status: 0 all promises kept, 1 not."""
     given = _arguments().parse_args()
+    if given.kind == "judge":
+        return _judge(given.folder)
     seed = int(time.time()) if given.seed is None else given.seed
     folder = given.folder or Path(tempfile.mkdtemp(prefix="mgate-torture-"))
     folder.mkdir(exist_ok=True)

@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from mgate.peers import bench
-from mgate.peers.audit import Findings, Kind, Says, Violation, compare
+from mgate.peers.audit import Attempt, Findings, Kind, Says, Violation, compare
 from mgate.peers.house import Asker, HouseError, Instance, Running, Smsc, fdatasync_ms
 from mgate.peers.smsc.ledger import Acknowledged, Ledger, Submitted
-from mgate.peers.torture import SCRIPT, Evidence, _leaks, report
+from mgate.peers.told import Told, ToldLedger
+from mgate.peers.torture import SCRIPT, Evidence, _judge, _leaks, report
 
 
 def test_a_process_is_stopped_in_good_order_and_its_words_are_kept(tmp_path: Path) -> None:
-    code = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(3)); print('up', flush=1); time.sleep(60)"
-    )
+    code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(3)); print('up', flush=1); time.sleep(60)"
     process = Running("one", ["-c", code], tmp_path)
     while "up" not in process.words.read_text():
         time.sleep(0.01)
@@ -47,7 +46,7 @@ def test_an_operator_that_cannot_read_its_script_is_named(tmp_path: Path) -> Non
 
 def test_the_scripts_of_bench_and_torture_can_be_used(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"")
-    for script in (bench.SCRIPT, SCRIPT.format(seed=1)):
+    for script in (bench.SCRIPT, SCRIPT.replace("{seed}", "1")):
         smsc = Smsc(tmp_path, script, tmp_path / "key")
         assert smsc.port > 0
         assert smsc.stop() == 0
@@ -127,6 +126,21 @@ def test_one_violation_breaks_the_report_and_is_written_down(
         ["LOST", "a", "otp, told m1 after 2 tries"]
     ]
     assert report(evidence(("mgated ended with status 70",)), compare([], [], {}), tmp_path) is False
+
+
+def test_a_kept_folder_is_judged_again_and_a_torn_ledger_is_noticed(tmp_path: Path) -> None:
+    told = Told("a", "otp", "m1", "accepted", False, "", 1, 1.0, 1.0, 180.0, "to", ("text",))
+    book = ToldLedger(tmp_path / "told.ledger")
+    book.add(told)
+    book.close()
+    ledger = Ledger(tmp_path / "smsc.ledger")
+    ledger.add(Submitted(2.0, "op", 0, False, 1, 1, 1, "to", "text", 0, 0, 0, "000000000100000R", 0, 0, 1))
+    ledger.close()
+    says = {"a": (Says("m1", "a", "sent", 1, (Attempt(1, 1, "accepted"),)),)}
+    report(Evidence([told], [], says, [0.5], ()), compare([], [], {}), tmp_path)
+    assert _judge(tmp_path) == 0
+    (tmp_path / "smsc.ledger").write_bytes(b"")
+    assert _judge(tmp_path) == 1
 
 
 def test_a_number_or_text_in_plain_is_found_wherever_it_lies(tmp_path: Path) -> None:
