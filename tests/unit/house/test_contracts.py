@@ -13,8 +13,8 @@ import grimp
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# In this room pure cores and their coat live side by side; a module of it is one or the other.
-COATS = {"mgate.channels.smpp": {"bind"}}
+# In this room pure cores and their coats live side by side; a module of it is one or the other.
+COATS = {"mgate.channels.smpp": {"bind", "channel", "link"}}
 WHOLLY_PURE = {"mgate.model", "mgate.policy"}
 
 

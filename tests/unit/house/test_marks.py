@@ -67,13 +67,16 @@ def _place(module: Path, line: int) -> str:
     return f"{module.relative_to(ROOT)}:{line}"
 
 
-def test_a_function_does_one_sentence() -> None:
-    too_long = [
-        f"{_place(module, function.lineno)} {function.name}: {function.end_lineno - function.lineno + 1} lines"
-        for module in _modules()
-        for function in _functions(module)
-        if function.end_lineno is not None and function.end_lineno - function.lineno + 1 > LONGEST_FUNCTION
-    ]
+def test_a_function_does_one_sentence_or_says_above_it_why_not() -> None:
+    too_long: list[str] = []
+    for module in _modules():
+        lines = module.read_text().splitlines()
+        for function in _functions(module):
+            length = (function.end_lineno or function.lineno) - function.lineno + 1
+            first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+            excused = any(line.strip().startswith("# Long because") for line in lines[max(0, first - 4) : first - 1])
+            if length > LONGEST_FUNCTION and not excused:
+                too_long.append(f"{_place(module, function.lineno)} {function.name}: {length} lines")
     assert not too_long
 
 
@@ -98,7 +101,7 @@ def test_no_name_is_an_empty_word() -> None:
     assert not named
 
 
-def test_each_silenced_rule_has_a_code_and_a_reason() -> None:
+def test_each_silenced_rule_has_its_code_and_each_silenced_type_a_reason() -> None:
     silent: list[str] = []
     for module in _files():
         if module.suffix != ".py" or not module.is_relative_to(ROOT / "mgate"):
@@ -106,7 +109,7 @@ def test_each_silenced_rule_has_a_code_and_a_reason() -> None:
         for token in tokenize.generate_tokens(io.StringIO(module.read_text()).readline):
             if token.type != tokenize.COMMENT or not re.search(r"type: ignore|noqa", token.string):
                 continue
-            if not re.search(r"(type: ignore\[[\w, -]+\]|noqa: [A-Z0-9, ]+)\s+\S", token.string):
+            if not re.search(r"type: ignore\[[\w, -]+\]\s+#\s*\S|noqa: [A-Z]+[0-9]+", token.string):
                 silent.append(f"{_place(module, token.start[0])} {token.string}")
     assert not silent
 
@@ -147,7 +150,8 @@ def test_no_file_holds_a_key() -> None:
 
 
 def test_every_tool_can_be_run() -> None:
-    tools = [file for file in _files() if file.parent in (ROOT / "tools", ROOT / ".ci")]
+    # A suffix marks a file that another one reads or runs.
+    tools = [file for file in _files() if file.parent in (ROOT / "tools", ROOT / ".ci") and not file.suffix]
     assert tools
     assert not [tool.name for tool in tools if not tool.stat().st_mode & 0o100]
     assert not [tool.name for tool in tools if not tool.read_text().startswith("#!")]
