@@ -321,7 +321,8 @@ def test_a_connection_too_many_is_503(build: MakeHouse) -> None:
 
 
 def test_what_is_dropped_is_counted(house: House) -> None:
-    for sent in (b"", b"rubbish\r\n\r\n", get("/m")[:9], post("/echo")[:-1], post("/echo")):
+    house.connect()
+    for sent in (b"rubbish\r\n\r\n", get("/m")[:9], post("/echo")[:-1], post("/echo")):
         house.connect().send(sent)
     house.wait(40)
     assert house.listener.dropped == 4
