@@ -27,6 +27,10 @@ class NewerSpool(Exception):
     """The spool was written by a newer version of mgate; it was not touched."""
 
 
+class ForeignSpool(Exception):
+    """The spool was sealed under another keyring than the one that is here; it was not touched."""
+
+
 class Record(NamedTuple):
     """A whole message as it is kept: what a trace shows and what history copies.
 

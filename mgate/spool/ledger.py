@@ -60,6 +60,7 @@ class Ledger:
         if row.state is State.READY:
             self.set_wake(row, row.expires)
         if row.state in ENDED:
+            row.touched |= Touched.WAKE  # the moment moves to another column, even when it is the same
             self.await_end(row)
         after = fold_parts([sibling.state for sibling in siblings])
         if after is not before and after in JOURNALLED:
@@ -84,16 +85,20 @@ class Ledger:
     def _stop_siblings(self, siblings: Sequence[Row], event: Event) -> None:
         for sibling in siblings:
             if sibling.state is State.READY:
-                self.stop(sibling, event, "sibling_failed")
+                self.stop(sibling, event, "life_over" if event is Event.LAPSE else "sibling_failed")
             elif sibling.state is State.UNCERTAIN:
                 self.forbid_repeat(sibling)
 
     def await_end(self, row: Row) -> None:
-        """An ended part may leave the spool when no attempt of it is open any more."""
-        stay = STAY if row.state is State.NO_RECEIPT else 0
-        wait = row.newest is not None and row.newest.fate is Fate.OPEN
-        self.set_wake(row, NEVER if wait else self.now + stay)
+        """A message may leave the spool when all its parts have ended and no attempt of them is open any more."""
         self.touch(row)
+        siblings = self.siblings(row)
+        if all(_over(sibling) for sibling in siblings):
+            stay = STAY if any(sibling.state is State.NO_RECEIPT for sibling in siblings) else 0
+            for sibling in siblings:
+                self.set_wake(sibling, self.now + stay)
+        else:
+            self.set_wake(row, NEVER)
 
     def erase(self, row: Row) -> None:
         """The text of an otp goes when it has been delivered or its life has ended."""
@@ -280,6 +285,10 @@ class Ledger:
         if row.expires > self.now:
             moments.append(row.expires)
         return min(moments)
+
+
+def _over(row: Row) -> bool:
+    return row.state in ENDED and (row.newest is None or row.newest.fate is not Fate.OPEN)
 
 
 def newest(row: Row) -> Attempt:

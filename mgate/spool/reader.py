@@ -15,9 +15,11 @@ from mgate.spool.queries import (
     TRAFFIC,
     Names,
     attempt_of,
+    blob,
     journal_of,
     read,
     row_of,
+    rows_of,
     select,
 )
 from mgate.spool.rows import Attempt, JournalRow, Row
@@ -25,9 +27,9 @@ from mgate.spool.shelf import nonempty
 from mgate.spool.store import connect
 
 _READY = (
-    "SELECT id, n, parts, attempts, expires FROM part"
+    "SELECT json_group_array(json_array(id, n, parts, attempts, expires)) FROM (SELECT * FROM part"
     " WHERE state = 1 AND route = ? AND lane = ? AND client = ? AND due <= ? AND expires > ?"
-    " ORDER BY due, id LIMIT ?"
+    " ORDER BY due, id LIMIT ?)"
 )
 _NEXT_DUE = "SELECT min(due) FROM part WHERE state = 1 AND route = ? AND lane = ? AND client = ? AND due > ?"
 _COUNTS = (
@@ -54,7 +56,8 @@ class SqliteReader:
             if due is not None:
                 dues.append(due)
             if client not in ask.skip:
-                rows = self._db.execute(_READY, (route, ask.lane, number, now, now, ask.limit))
+                (array,) = self._db.execute(_READY, (route, ask.lane, number, now, now, ask.limit)).fetchone()
+                rows = rows_of(array)
                 headers += [Header(part, n, parts, client, tries, end / 1000) for part, n, parts, tries, end in rows]
         return Ready(tuple(headers), min(dues) / 1000 if dues else 0.0)
 
@@ -67,7 +70,7 @@ class SqliteReader:
             self._db.execute("COMMIT")
 
     def _records(self, heads: Sequence[int]) -> list[Record]:
-        sealed = {head: records for head, *records in read(self._db, _records_of, heads)}
+        sealed = {head: (count, *map(blob, tags)) for head, count, *tags in read(self._db, _records_of, heads)}
         parts = [head + n for head, (count, *_) in sealed.items() for n in range(count)]
         rows = {row.id: row for row in (row_of(values, self._names) for values in read(self._db, _rows_of, parts))}
         older: dict[int, list[Attempt]] = {}
@@ -117,15 +120,8 @@ class SqliteReader:
 
     def ended(self, now: int, limit: int) -> list[int]:
         """See ``engine.Reader``."""
-        rows = self._db.execute(
-            "SELECT id - n + 1, parts FROM part WHERE state >= 5 AND retire <= ? ORDER BY retire LIMIT ?", (now, limit)
-        )
-        heads = dict(rows.fetchall())
-        return [head for head, parts in heads.items() if parts == 1 or self._all_ended(head, parts, now)]
-
-    def _all_ended(self, head: int, parts: int, now: int) -> bool:
-        query = "SELECT count(*) FROM part WHERE id BETWEEN ? AND ? AND state >= 5 AND retire <= ?"
-        return bool(self._db.execute(query, (head, head + parts - 1, now)).fetchone()[0] == parts)
+        query = "SELECT id FROM part WHERE state >= 5 AND retire <= ? AND n = 1 ORDER BY retire LIMIT ?"
+        return [head for (head,) in self._db.execute(query, (now, limit))]
 
     def next_wake(self) -> int:
         """See ``engine.Reader``."""
@@ -172,7 +168,9 @@ def _attempts(row: Row, older: dict[int, list[Attempt]]) -> list[Attempt]:
 
 
 def _records_of(heads: int) -> str:
-    return select("id, parts, ref_tag, content_tag, envelope, body", "part", "id", heads, " AND n = 1")
+    return select(
+        "id, parts, hex(ref_tag), hex(content_tag), hex(envelope), hex(body)", "part", "id", heads, " AND n = 1"
+    )
 
 
 def _rows_of(parts: int) -> str:

@@ -14,9 +14,11 @@ lead with a bucket that grows with time: with plain tag indexes the spool falls 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
-from mgate.spool.engine import NewerSpool
+from mgate.spool.engine import ForeignSpool, NewerSpool, StoreBroken
 
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
@@ -129,15 +131,40 @@ MIGRATIONS: Final[tuple[str, ...]] = (
 )
 
 
+def examine(path: Path, database: bytes) -> None:
+    """See, without touching it, that the spool at ``path`` may be opened by this code with this keyring.
+
+    Args:
+        path: absolute; where nothing is yet, all is well.
+        database: the uuid of the keyring.
+
+    Raises:
+        NewerSpool, ForeignSpool: another mgate, or another keyring, is needed.
+        StoreBroken: it is no spool any more.
+    """
+    if not path.exists():
+        return
+    try:
+        # Any other way of opening would write: the journal's mode, or what is left of a log.
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            version = _version(connection)
+            made_with = database_of(connection) if version else database
+    except sqlite3.Error as error:
+        raise StoreBroken(f"{path}: cannot be read as a spool: {error}; restore it, or mend its disk") from error
+    if made_with != database:
+        raise ForeignSpool(
+            f"{path}: was sealed under another keyring ({made_with.hex()}) than the one that is here"
+            f" ({database.hex()}): put the keyring and the spool of one instance together"
+        )
+
+
 def migrate(connection: sqlite3.Connection, database: bytes) -> None:
     """Bring the file to the newest form; a new file learns the uuid of its keyring.
 
     Raises:
         NewerSpool: the file has migrations that this code does not know; it was not touched.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise NewerSpool(f"schema {version}, and this version of mgate knows {len(MIGRATIONS)}: install the newer one")
+    version = _version(connection)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, script.split(";")):
@@ -146,6 +173,15 @@ def migrate(connection: sqlite3.Connection, database: bytes) -> None:
             connection.execute("INSERT INTO fact VALUES ('database', ?)", (database,))
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise NewerSpool(
+            f"the spool has schema {version}, and this version of mgate knows {len(MIGRATIONS)}: install the newer one"
+        )
+    return int(version)
 
 
 def database_of(connection: sqlite3.Connection) -> bytes:

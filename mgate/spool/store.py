@@ -201,6 +201,7 @@ class SqliteStore:
             results: list[Result] = [turn.sweep()] if verbs is None else turn.run(verbs)
             self._write(turn)
             self._db.execute("COMMIT")
+            self._hold(turn)
         except sqlite3.Error as error:
             self._roll_back()
             raise _kind(error) from error
@@ -213,7 +214,20 @@ class SqliteStore:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._names.refresh()  # names given in the transaction are gone with it
+        self._shelf.hand.clear()
         self._shelf.refresh()
+
+    def _hold(self, turn: Turn) -> None:
+        hand = self._shelf.hand
+        for _, rows in turn.inserted:
+            for row in rows:
+                hand.keep(row)
+        for row in turn.ledger.changed.values():
+            hand.keep(row)
+        for message, _ in turn.forgotten:
+            head = hand.row(message)
+            for part in range(message, message + (1 if head is None else head.parts)):
+                hand.let_go(part)
 
     def _write(self, turn: Turn) -> None:
         ledger = turn.ledger
@@ -246,7 +260,7 @@ class SqliteStore:
         write(self._db, queries.insert_parts, values)
 
     def _update_parts(self, rows: Sequence[Row]) -> None:
-        by_columns: dict[Touched, list[tuple[Value, ...]]] = {}
+        by_columns: dict[int, list[tuple[Value, ...]]] = {}
         for row in rows:
             touched = row.touched
             bucket = self._bucket_of(row.newest) if touched & Touched.OPERATOR else 0
@@ -259,6 +273,7 @@ class SqliteStore:
 
     def _write_attempts(self, attempts: Sequence[Attempt]) -> None:
         values = [queries.attempt_values(attempt, self._names, self._bucket_of(attempt)) for attempt in attempts]
+        self._shelf.old_op_buckets |= {attempt.operator_bucket for attempt in attempts if attempt.operator_tag}
         write(self._db, queries.insert_attempts, values)
 
     def _bucket_of(self, attempt: Attempt | None) -> int:
