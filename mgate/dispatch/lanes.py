@@ -49,14 +49,15 @@ class Lane:
     def take(self, most: int) -> list[Header]:
         """Up to ``most`` parts of the message whose turn it is."""
         client, queue = next(iter(self._clients.items()))
-        taken = [queue.popleft()]
-        head = taken[0].head
-        while queue and len(taken) < most and queue[0].head == head:
-            taken.append(queue.popleft())
+        first = queue.popleft()
+        taken = [first]
+        if first.parts > 1:
+            while queue and len(taken) < most and queue[0].head == first.head:
+                taken.append(queue.popleft())
         self.queued -= len(taken)
         if not queue:
             del self._clients[client]
-        elif queue[0].head != head:
+        elif len(self._clients) > 1 and (first.parts == 1 or queue[0].head != first.head):
             self._clients[client] = self._clients.pop(client)
         return taken
 
@@ -75,7 +76,10 @@ class Lanes:
     @property
     def queued(self) -> int:
         """All headers here."""
-        return sum(lane.queued for lane in self.lanes.values())
+        queued = 0
+        for lane in self.lanes.values():
+            queued += lane.queued
+        return queued
 
     def add(self, lane: int, headers: Iterable[Header]) -> None:
         """Queue headers, in order."""

@@ -25,17 +25,12 @@ class Slots:
         if not windows or min(windows) < 1 or sum(windows) >= _LAST_REFERENCE:
             raise ValueError(f"{route}: windows {list(windows)}: each must be 1 or more, and their sum under 65535")
         self.route = route
+        self.total = sum(windows)
         self._windows = tuple(windows)
-        self._bulk_windows = tuple(bulk_slots(window) for window in windows)
-        self._used = [0] * len(windows)
-        self._bulk = [0] * len(windows)
+        self._free = list(windows)
+        self._bulk_free = [bulk_slots(window) for window in windows]
         self._holders: dict[int, Slot] = {}
         self._reference = first_reference - 1
-
-    @property
-    def total(self) -> int:
-        """All slots of all configured binds."""
-        return sum(self._windows)
 
     @property
     def used(self) -> int:
@@ -44,11 +39,14 @@ class Slots:
 
     def used_on(self, bind: int) -> int:
         """The slots in use on one bind."""
-        return self._used[bind]
+        return self._windows[bind] - self._free[bind]
 
     def room(self, binds: Sequence[int], urgent: bool) -> int:
         """How many slots of these binds such traffic may still take."""
-        return sum(self._room_on(bind, urgent) for bind in binds)
+        room = 0
+        for bind in binds:
+            room += self._room_on(bind, urgent)
+        return room
 
     def reserve(self, parts: int, binds: Sequence[int], urgent: bool, begun_on: int = -1) -> tuple[Slot, ...]:
         """A slot for each of up to ``parts`` parts of one message, as many as there is room for.
@@ -59,35 +57,43 @@ class Slots:
         taken: list[Slot] = []
         while len(taken) < parts:
             bind = begun_on
-            if bind not in binds or self._room_on(bind, urgent) < 1:
-                bind = max(binds, key=lambda index: self._room_on(index, urgent), default=-1)
-            room = self._room_on(bind, urgent) if bind >= 0 else 0
-            if room < 1:
+            room = self._room_on(bind, urgent) if bind in binds else 0
+            if not room:
+                bind, room = self._emptiest(binds, urgent)
+            if not room:
                 break
-            taken.extend(self._take(bind, urgent) for _ in range(min(room, parts - len(taken))))
+            taken += [self._take(bind, urgent) for _ in range(min(room, parts - len(taken)))]
         return tuple(taken)
 
     def free(self, reference: int) -> None:
         """Give back the slot that lent this reference. KeyError when none did: a slot was freed twice, a bug."""
         slot = self._holders.pop(reference)
-        self._used[slot.bind] -= 1
+        self._free[slot.bind] += 1
         if not slot.urgent:
-            self._bulk[slot.bind] -= 1
+            self._bulk_free[slot.bind] += 1
 
     def _room_on(self, bind: int, urgent: bool) -> int:
-        room = self._windows[bind] - self._used[bind]
-        return room if urgent else min(room, self._bulk_windows[bind] - self._bulk[bind])
+        free = self._free[bind]
+        return free if urgent else min(free, self._bulk_free[bind])
+
+    def _emptiest(self, binds: Sequence[int], urgent: bool) -> tuple[int, int]:
+        """The bind with the most room, and that room."""
+        best, most = -1, 0
+        for bind in binds:
+            room = self._room_on(bind, urgent)
+            if room > most:
+                best, most = bind, room
+        return best, most
 
     def _take(self, bind: int, urgent: bool) -> Slot:
-        reference = self._reference
+        reference, holders = self._reference, self._holders
         while True:
             reference = reference % _LAST_REFERENCE + 1
-            if reference not in self._holders:
+            if reference not in holders:
                 break
         self._reference = reference
-        slot = Slot(self.route, bind, reference, urgent)
-        self._holders[reference] = slot
-        self._used[bind] += 1
+        slot = holders[reference] = Slot(self.route, bind, reference, urgent)
+        self._free[bind] -= 1
         if not urgent:
-            self._bulk[bind] += 1
+            self._bulk_free[bind] -= 1
         return slot

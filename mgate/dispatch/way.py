@@ -152,11 +152,20 @@ class Way:
             urgent = lane in URGENT_LANES
             paid = [_price(header) for header in headers]
             self._purse = self._purse.pay(urgent, sum(paid))
-            head, bind = self._begun.get(lane, (0, -1))
-            taken = slots.reserve(len(headers), binds, urgent, bind if head == headers[0].head else -1)
-            self._begun[lane] = headers[0].head, taken[-1].bind
+            if headers[0].parts == 1:
+                taken = slots.reserve(1, binds, urgent)
+            else:
+                taken = self._reserve_together(lane, headers, binds)
             planned.append(_Planned(headers, taken, paid, lane))
         return planned
+
+    def _reserve_together(self, lane: int, headers: list[Header], binds: Sequence[int]) -> tuple[Slot, ...]:
+        """Slots for parts whose siblings may have gone before: where these went, if that can be."""
+        message = headers[0].head
+        before, bind = self._begun.get(lane, (0, -1))
+        taken = self.slots.reserve(len(headers), binds, lane in URGENT_LANES, bind if before == message else -1)
+        self._begun[lane] = message, taken[-1].bind
+        return taken
 
     def _lease(self, planned: list[_Planned]) -> None:
         if planned:
@@ -264,11 +273,11 @@ class Way:
         return self._channel.open_binds()
 
     def _something_waits(self, lane: int) -> bool:
-        wall = self._wall()
+        wall, lanes = self._wall(), self._lanes.lanes
         for number, belief in self._beliefs.items():
             if number > lane:
-                return False
-            if self._lanes.lanes[number].queued or belief.waits(wall):
+                break
+            if belief.may_wait or lanes[number].queued or 0.0 < belief.next_due <= wall:
                 return True
         return False
 

@@ -176,7 +176,7 @@ response = "hex"
 async def test_a_link_that_is_reset_loses_nothing_and_doubts_no_more_than_its_window(tmp_path: Path) -> None:
     script = "[latency]\nsubmit = 0.02\n[disconnects]\nafter = 60\n"
     async with house(tmp_path, script) as built:
-        await built.until(lambda: built.channel.open_binds() == [0], 10)
+        await built.until(lambda: built.channel.open_binds() == (0,), 10)
         for _ in range(150):
             built.accept(TrafficClass.OTP, 1)
         await built.until(lambda: built.states()[State.SENT] + built.states()[State.UNCERTAIN] == 150, 20)
@@ -193,7 +193,7 @@ async def test_a_link_that_is_reset_loses_nothing_and_doubts_no_more_than_its_wi
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # the plugin has no types
 async def test_an_operator_that_throttles_gets_everything_in_the_end(tmp_path: Path) -> None:
     async with house(tmp_path, "[throttling]\nqueue_full = 0.05\n[latency]\nsubmit = 0.005\n") as built:
-        await built.until(lambda: built.channel.open_binds() == [0], 10)
+        await built.until(lambda: built.channel.open_binds() == (0,), 10)
         for _ in range(60):
             built.accept(TrafficClass.TRANSACTION, 1)
         await built.until(lambda: built.states()[State.SENT] == 60, 30)
@@ -205,7 +205,7 @@ async def test_an_operator_that_throttles_gets_everything_in_the_end(tmp_path: P
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # the plugin has no types
 async def test_submits_that_are_never_answered_end_in_doubt_after_their_limit(tmp_path: Path) -> None:
     async with house(tmp_path, "[silence]\nsubmits = 1.0\nreceipts = false\n") as built:
-        await built.until(lambda: built.channel.open_binds() == [0], 10)
+        await built.until(lambda: built.channel.open_binds() == (0,), 10)
         for _ in range(5):
             built.accept(TrafficClass.OTP, 1)
         await built.until(lambda: built.states()[State.UNCERTAIN] == 5, 5)

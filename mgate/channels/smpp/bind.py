@@ -196,6 +196,7 @@ class Bind:
     def stop(self) -> Deferred[None]:
         """Unbind in order and connect no more; fires when the connection is gone."""
         self._stopping = True
+        self._owner.changed()
         for call in (self._start, self._throttled):
             if call is not None and call.active():
                 call.cancel()
@@ -232,7 +233,7 @@ class Bind:
             case Noted(what, detail):
                 self._noted(what, detail)
             case Close():
-                pass  # the link closes itself, and comes back by `_gone`
+                self._owner.changed()  # the link closes itself, and its end comes by `_gone`
             case _:
                 assert_never(event)
 

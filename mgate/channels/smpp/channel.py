@@ -38,6 +38,7 @@ class SmppChannel(Channel):
         self._outcomes = outcomes
         self._receiver = receiver
         self._wall = wall
+        self._open: tuple[int, ...] = ()
         self._rendering = Rendering(sms.source_ton, sms.source_npi)
         spacing = Spacing(sms.reconnect_min)
         self.binds = [
@@ -53,7 +54,7 @@ class SmppChannel(Channel):
 
     def open_binds(self) -> Sequence[int]:
         """The binds that take parts now."""
-        return [bind.index for bind in self.binds if bind.open]
+        return self._open
 
     def submit(self, batch: Sequence[Outgoing]) -> None:
         """Write these parts, in one piece for each bind."""
@@ -123,5 +124,6 @@ class SmppChannel(Channel):
         self._receiver.receive(entries, lambda kept: link.answer(arrivals, ESME_ROK if kept else ESME_RX_T_APPN))
 
     def changed(self) -> None:
-        """The open binds are others now."""
+        """The open binds may be others now."""
+        self._open = tuple(bind.index for bind in self.binds if bind.open)
         self._outcomes.binds_changed(self.name)

@@ -36,7 +36,7 @@ _SHORTEST_SLEEP: Final = 0.001
 class Link(Protocol):
     """One connection, from connect to its loss.
 
-    ``tell`` is given every event but Close; ``gone`` comes last, once, with the reason and whether the end was orderly.
+    ``tell`` is given every event; ``gone`` comes last, once, with the reason and whether the end was orderly.
     """
 
     def __init__(
@@ -138,6 +138,7 @@ class Link(Protocol):
         for event in events:
             if isinstance(event, Close):
                 self._close(event)
+                self._tell(self, event)
                 return
             if isinstance(event, Arrived):
                 self._owed += len(event.arrivals)

@@ -288,6 +288,22 @@ def test_a_row_that_nobody_told_of_is_found_within_a_second() -> None:
     assert world.written == [part]
 
 
+def test_a_read_that_is_older_than_a_lease_does_not_cost_a_slot() -> None:
+    world = World((100,))
+    for _ in range(60):
+        world.stored(OTP)
+    world.dispatcher.binds_changed(ROUTE)
+    world.clock.advance(0)
+    world.spool.answer_reads()  # sixty are picked, and their lease is asked for
+    world.dispatcher.waiting(ROUTE, OTP)
+    world.clock.advance(0)  # so the lane is read, as it was before that lease
+    world.commit()
+    world.spool.answer_reads()
+    world.settle()
+    assert len(world.written) == 60
+    assert world.way.missed == 0
+
+
 def test_memory_holds_a_few_windows_of_headers_whatever_waits() -> None:
     world = World((10,))
     for _ in range(2000):

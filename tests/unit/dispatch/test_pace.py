@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from mgate.model.message import TrafficClass
-from mgate.model.outcome import Accepted
+from mgate.model.message import State, TrafficClass
+from mgate.model.outcome import Accepted, Deferred
 from tests.unit.dispatch.world import ROUTE, World
 
 OTP, MARKETING = TrafficClass.OTP, TrafficClass.MARKETING
@@ -73,7 +73,7 @@ def test_an_otp_does_not_wait_behind_bulk_for_a_token() -> None:
 
 def test_all_parts_of_a_message_are_paid_and_leave_at_once() -> None:
     world = World((200,), 10)
-    for _ in range(10):
+    for _ in range(40):
         world.stored(OTP, parts=5)
     world.dispatcher.binds_changed(ROUTE)
     world.run(4.5)
@@ -92,6 +92,31 @@ def test_tokens_of_leases_that_took_no_row_come_back() -> None:
     world.accept(OTP)
     world.commit()
     assert len(world.written) == 1
+
+
+def test_tokens_of_parts_that_were_cancelled_under_the_lease_come_back() -> None:
+    world = World((200,), 10)
+    cancelled, alive = world.stored(OTP, parts=9), world.stored(OTP)
+    world.dispatcher.binds_changed(ROUTE)
+    world.clock.advance(0)
+    world.spool.answer_reads()
+    for n in range(9):
+        world.spool.rows[cancelled + n].state = State.CANCELLED
+    world.settle()
+    assert world.way.missed == 9
+    assert world.written == [alive]
+
+
+def test_a_retry_pays_for_itself() -> None:
+    world = World((200,), 10)
+    for _ in range(5):
+        world.stored(OTP)
+    world.dispatcher.binds_changed(ROUTE)
+    for _ in range(300):
+        world.settle(2)
+        world.channel.answer(Deferred("ESME_RSYSERR"))
+        world.clock.advance(0.01)
+    assert most_in(world.channel.moments, 1.0) <= 11
 
 
 def test_without_a_limit_only_the_window_counts() -> None:

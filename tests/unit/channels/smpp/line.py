@@ -1,10 +1,11 @@
+# ruff: noqa: N802  # names that Twisted calls
 """A line to an operator that the test plays: string transports, a clock, and the other end's words by the codec."""
 
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -23,19 +24,50 @@ START = 1_700_000_000.0
 Results = Sequence[tuple[Outgoing, Outcome]]
 
 
-class Transport(StringTransport):
-    """A string transport that can be aborted; the test says when the connection is gone."""
+class Handle:
+    """A socket as far as options go."""
 
     def __init__(self) -> None:
+        self.options: dict[tuple[int, int], int] = {}
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.options[level, option] = value
+
+
+@implementer(ITCPTransport)
+class Transport(StringTransport):
+    """A string transport that can be aborted and has a socket; the test says when the connection is gone."""
+
+    def __init__(self) -> None:
+        self.handle = Handle()
+        self.no_delay = self.keep_alive = False
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's own
         self.aborted = False
+
+    def getHandle(self) -> Handle:
+        return self.handle
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+    def getTcpNoDelay(self) -> bool:
+        return self.no_delay
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keep_alive = enabled
+
+    def getTcpKeepAlive(self) -> bool:
+        return self.keep_alive
+
+    def loseWriteConnection(self) -> None:
+        raise AssertionError("nobody half-closes here")
 
     def abortConnection(self) -> None:
         self.aborted = self.disconnecting = True
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(error)  # type: ignore[no-untyped-call]  # Twisted's own
+    return Failure(error)
 
 
 class Call:

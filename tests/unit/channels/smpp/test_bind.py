@@ -1,3 +1,4 @@
+import socket
 from itertools import pairwise
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_lost_link_leaves_what_was_written_in_doubt() -> None:
     call.lose()
     doubt = Uncertain("link_lost", link_alive=False)
     assert line.ear.results == [(part, doubt) for part in parts]
-    assert line.channel.open_binds() == []
+    assert not line.channel.open_binds()
 
 
 def test_what_a_stuck_peer_never_took_was_not_written() -> None:
@@ -106,9 +107,9 @@ def test_throttling_pauses_the_bind_for_one_second_then_two_then_four() -> None:
         line.channel.submit(line.parts(3))
         call.answer(pdu.ESME_RTHROTTLED)
         line.pump(pause - 0.1)
-        assert line.channel.open_binds() == []
+        assert not line.channel.open_binds()
         line.pump(0.2)
-        assert line.channel.open_binds() == [0]
+        assert line.channel.open_binds() == (0,)
     assert {outcome for _, outcome in line.ear.results} == {Deferred("ESME_RTHROTTLED")}
     assert line.channel.binds[0].counts.throttles == 3
 
@@ -119,13 +120,13 @@ def test_a_pause_never_exceeds_thirty_seconds_and_shrinks_after_a_success() -> N
         line.channel.submit(line.parts(1))
         call.answer(pdu.ESME_RMSGQFUL)
         line.pump(30.1)
-    assert line.channel.open_binds() == [0]
+    assert line.channel.open_binds() == (0,)
     line.channel.submit(line.parts(1))
     call.answer()
     line.channel.submit(line.parts(1))
     call.answer(pdu.ESME_RTHROTTLED)
     line.pump(1.1)
-    assert line.channel.open_binds() == [0]
+    assert line.channel.open_binds() == (0,)
 
 
 def test_an_administrators_pause_lets_answers_in_and_nothing_out() -> None:
@@ -133,14 +134,14 @@ def test_an_administrators_pause_lets_answers_in_and_nothing_out() -> None:
     line.channel.submit(line.parts(1))
     before = line.ear.changes
     line.channel.pause(0)
-    assert line.channel.open_binds() == []
+    assert not line.channel.open_binds()
     assert line.ear.changes > before
     assert line.channel.status()[0].state is BindState.PAUSED
     assert call.answer() == 1
     line.channel.submit(line.parts(1))
     assert line.ear.results[-1][1] == NotWritten("bind_not_open")
     line.channel.resume()
-    assert line.channel.open_binds() == [0]
+    assert line.channel.open_binds() == (0,)
     assert line.channel.status()[0].state is BindState.BOUND
 
 
@@ -206,7 +207,7 @@ def test_a_silent_link_is_asked_for_life_then_dropped_then_made_anew() -> None:
     line.pump(1.1)
     assert len(line.endpoint.calls) == 2
     line.endpoint.calls[1].connect().bind()
-    assert line.channel.open_binds() == [0]
+    assert line.channel.open_binds() == (0,)
 
 
 def test_waits_double_up_to_their_end_while_nobody_answers() -> None:
@@ -267,7 +268,7 @@ def test_the_binds_of_an_account_connect_one_after_the_other() -> None:
     assert line.endpoint.moments == pytest.approx([0, 1, 2, 3], abs=0.06)
     for call in line.endpoint.calls:
         call.connect().bind()
-    assert line.channel.open_binds() == [0, 1, 2, 3]
+    assert line.channel.open_binds() == (0, 1, 2, 3)
     for call in line.endpoint.calls[:4]:
         call.lose()
     line.pump(6)
@@ -281,7 +282,7 @@ def test_an_operators_unbind_is_answered_and_the_bind_comes_back() -> None:
     call.say(pdu.pack_simple(pdu.UNBIND, 77))
     assert commands(call.heard()) == [pdu.UNBIND_RESP]
     assert call.transport.disconnecting
-    assert line.channel.open_binds() == []
+    assert not line.channel.open_binds()
     call.lose(clean=True)
     line.pump(1.1)
     assert len(line.endpoint.calls) == 2
@@ -292,7 +293,23 @@ def test_a_peer_that_does_not_close_is_dropped() -> None:
     call.say(pdu.pack_simple(pdu.UNBIND, 77))
     assert not call.transport.aborted
     line.pump(2.1)
-    assert call.transport.disconnecting
+    assert call.transport.aborted
+
+
+def test_a_line_that_is_dead_is_noticed_by_the_kernel_too() -> None:
+    _, call = started()
+    assert call.transport.no_delay
+    assert call.transport.keep_alive
+    assert call.transport.handle.options == {(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 20_000}
+
+
+def test_an_operator_that_floods_receipts_is_not_read_until_they_are_kept() -> None:
+    line, call = started()
+    call.say(b"".join(receipt(sequence, "a1") for sequence in range(1, 2002)))
+    assert call.transport.producerState == "paused"
+    line.ear.kept[0](True)
+    assert call.transport.producerState == "producing"
+    assert len(call.heard()) == 2001
 
 
 # ---- the end ----
