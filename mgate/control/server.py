@@ -154,13 +154,14 @@ class Hatch:
         elif number and not ref:
             self._by_number(request, number, answer)
         else:
-            _refuse(request, 422, "bad_query", "ref", "ask for ?ref= or ?number=, one of them")
+            code = "contradiction" if ref else "missing"
+            _refuse(request, 422, code, "ref", "ask for ?ref= or ?number=, one of them")
 
     def _by_number(self, request: Request, number: str, answer: Callable[[Sequence[MessageView]], None]) -> None:
         try:
             wanted = Msisdn.parse(number)
         except AddressError as error:
-            _refuse(request, 422, "bad_number", "number", str(error))
+            _refuse(request, 422, "not_a_number", "number", str(error))
             return
         self._desk.by_number(wanted.e164, NEWEST, answer)
 
@@ -188,12 +189,12 @@ def _message(request: Request) -> MessageId | None:
     """The id in the path; when it is none, the request is answered here."""
     message = read_id(request.params[0])
     if message is None:
-        _refuse(request, 422, "bad_id", "id", "an id is the letter m and 13 letters and digits")
+        _refuse(request, 422, "bad_value", "id", "an id is the letter m and 13 letters and digits")
     return message
 
 
 def _no_message(request: Request) -> None:
-    _refuse(request, 404, "unknown", "id", "there is no such message, or its retention has ended")
+    _refuse(request, 404, "unknown_message", "id", "there is no such message, or its retention has ended")
 
 
 def _answer(request: Request, status: int, view: msgspec.Struct) -> None:

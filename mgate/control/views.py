@@ -135,3 +135,14 @@ class ErrorView(msgspec.Struct, frozen=True):
     error: str
     field: str
     detail: str
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The answer to one push."""
+
+    id: str
+    ref: str
+    state: str
+    parts: int
+    duplicate: bool = False
+    reason: str = ""

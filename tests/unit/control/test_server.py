@@ -202,13 +202,13 @@ def test_a_number_is_looked_up_in_its_whole_form(house: House) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "expected", "error"),
     [
-        ("GET", "/v1/messages/m0000000000001", 404, "unknown"),
-        ("GET", "/v1/messages/17", 422, "bad_id"),
-        ("DELETE", "/v1/messages/17", 422, "bad_id"),
-        ("DELETE", "/v1/messages/m0000000000001", 404, "unknown"),
-        ("GET", "/v1/messages", 422, "bad_query"),
-        ("GET", "/v1/messages?ref=a&number=%2B375291110001", 422, "bad_query"),
-        ("GET", "/v1/messages?number=80291110001", 422, "bad_number"),
+        ("GET", "/v1/messages/m0000000000001", 404, "unknown_message"),
+        ("GET", "/v1/messages/17", 422, "bad_value"),
+        ("DELETE", "/v1/messages/17", 422, "bad_value"),
+        ("DELETE", "/v1/messages/m0000000000001", 404, "unknown_message"),
+        ("GET", "/v1/messages", 422, "missing"),
+        ("GET", "/v1/messages?ref=a&number=%2B375291110001", 422, "contradiction"),
+        ("GET", "/v1/messages?number=80291110001", 422, "not_a_number"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(

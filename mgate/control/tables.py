@@ -1,0 +1,235 @@
+"""What people see: rich tables of the views. Programs take ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mgate.config import Setting, show_size
+from mgate.control.errand import Pushed
+from mgate.control.story import Story
+from mgate.control.views import BindView, LaneView, QueueRow, StatusView
+from mgate.model.view import MessageView
+
+_GOOD = frozenset({"running", "bound", "delivered"})
+_BAD = frozenset({"stopping", "refused", "undelivered", "expired", "no_receipt", "uncertain"})
+_WATCH = frozenset({"paused", "connecting", "waiting", "starting"})
+
+
+def status_tables(view: StatusView) -> list[Table]:
+    """The daemon, its binds, and what waits."""
+    whole = _pairs(
+        ("instance", f"{view.instance}, mgate {view.version}"),
+        ("state", _state(view.state)),
+        ("up for", span(view.uptime)),
+        ("since the start", f"{view.accepted} accepted, {view.ended} ended"),
+        ("uncertain", str(view.uncertain)),
+        ("last commit", f"{span(view.last_commit)} ago" if view.last_commit >= 0 else "none yet"),
+        ("spool", f"{size(view.spool_octets)}, {size(view.free_octets)} free on its disk"),
+        ("alarms", Text(", ".join(view.alarms), "bold red") if view.alarms else Text("none", "green")),
+    )
+    return [whole, bind_table(view.binds), lane_table(view.lanes)]
+
+
+def lane_table(lanes: Iterable[LaneView]) -> Table:
+    """What waits, by lane."""
+    table = _table("route", "lane", "waiting", "oldest", right=(1, 2, 3))
+    for lane in lanes:
+        _row(table, lane.route, str(lane.lane), str(lane.waiting), span(lane.oldest) if lane.waiting else "")
+    return table
+
+
+def bind_table(binds: Iterable[BindView]) -> Table:
+    """The binds, one a row."""
+    names = ("bind", "state", "since", "peer", "window", "rate", "submits", "receipts", "last error")
+    table = _table(*names, right=(4, 5, 6, 7))
+    for bind in binds:
+        _row(
+            table,
+            f"{bind.route}/{bind.bind}",
+            _state(bind.state),
+            moment(bind.since),
+            bind.peer,
+            f"{bind.in_flight} of {bind.window}",
+            str(bind.rate or "no limit"),
+            str(bind.submits),
+            str(bind.receipts),
+            bind.last_error,
+        )
+    return table
+
+
+def queue_table(rows: Sequence[QueueRow]) -> Table:
+    """What lives in the spool."""
+    names = ("route", "class", "lane", "client", "ready", "waiting", "leased", "sent", "uncertain", "oldest")
+    table = _table(*names, right=(2, 4, 5, 6, 7, 8, 9))
+    for row in rows:
+        counts = (row.ready, row.waiting, row.leased, row.sent, row.uncertain)
+        oldest = span(row.oldest) if row.ready else ""
+        _row(table, row.route, row.traffic, str(row.lane), row.client, *map(str, counts), oldest)
+    return table
+
+
+def message_table(messages: Iterable[MessageView]) -> Table:
+    """Messages, one a row."""
+    table = _table("id", "ref", "client", "class", "to", "state", "accepted", "reason")
+    for message in messages:
+        _row(
+            table,
+            message.id,
+            message.ref,
+            message.client,
+            message.traffic,
+            message.to,
+            _state(message.state),
+            moment(message.accepted_at),
+            message.reason,
+        )
+    return table
+
+
+def message_card(message: MessageView) -> list[Table]:
+    """One message, and its tries."""
+    card = _pairs(
+        ("id", message.id),
+        ("ref", message.ref),
+        ("client, class", f"{message.client}, {message.traffic}"),
+        ("to, from", f"{message.to}, {message.sender}"),
+        ("state", _state(message.state)),
+        ("reason", message.reason),
+        ("may have been sent", "yes" if message.may_have_been_sent else "no"),
+        ("parts", str(message.parts)),
+        ("accepted", moment(message.accepted_at)),
+        ("not before", moment(message.not_before)),
+        ("expires", moment(message.expires_at)),
+        ("ended", moment(message.ended_at)),
+        ("tags", " ".join(message.tags)),
+        ("kept in", "history" if message.in_history else "spool"),
+    )
+    tries = _table("part", "try", "bind", "fate", "left", "answered", "receipt", "reason", "operator's id")
+    for attempt in message.attempts:
+        _row(
+            tries,
+            str(attempt.part),
+            f"{attempt.attempt}{' (repeat)' if attempt.repeat else ''}",
+            f"{attempt.route}/{attempt.bind}",
+            attempt.fate,
+            moment(attempt.leased_at),
+            moment(attempt.answered_at),
+            moment(attempt.receipt_at),
+            attempt.reason,
+            attempt.operator_id,
+        )
+    return [card, tries] if message.attempts else [card]
+
+
+def story_table(story: Story) -> Table:
+    """What happened, one step a row."""
+    table = _table("at (UTC)", "what")
+    for step in story.steps:
+        _row(table, moment(step.at), step.what)
+    return table
+
+
+def push_tables(pushed: Pushed) -> list[Table]:
+    """How a push went, and the rows that were refused."""
+    states = [(f"  now {state}", str(count)) for state, count in pushed.states.items()]
+    whole = _pairs(
+        ("rows", str(pushed.rows)),
+        ("accepted", str(pushed.accepted)),
+        ("known already", str(pushed.duplicate)),
+        ("refused", str(pushed.refused)),
+        *states,
+        ("left out", _names(pushed.ignored)),
+        ("results", pushed.result),
+    )
+    return [whole, *_bad_rows(pushed)]
+
+
+def rehearsal_tables(pushed: Pushed) -> list[Table]:
+    """What a push would find wrong before the daemon is asked."""
+    good = pushed.rows - pushed.refused
+    whole = _pairs(
+        ("rows", str(pushed.rows)),
+        ("can be pushed", str(good)),
+        ("wrong", str(pushed.refused)),
+        ("left out", _names(pushed.ignored)),
+    )
+    return [whole, *_bad_rows(pushed)]
+
+
+def _bad_rows(pushed: Pushed) -> list[Table]:
+    if not pushed.bad:
+        return []
+    table = _table("row", "to", "reason", right=(0,))
+    for row in pushed.bad:
+        _row(table, str(row.row), row.to, row.reason)
+    return [table]
+
+
+def _names(columns: Sequence[str]) -> str:
+    return f"columns {', '.join(columns)}" if columns else ""
+
+
+def setting_table(settings: Iterable[Setting]) -> Table:
+    """Settings beside their defaults."""
+    table = _table("section", "key", "value", "default")
+    for setting in settings:
+        default = "" if setting.default is None else str(setting.default)
+        _row(table, f"[{setting.section}]", setting.key, str(setting.value), default)
+    return table
+
+
+def span(seconds: float) -> str:
+    """A length of time for the eye: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 d 1 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    for great, unit, small, small_unit in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= great:
+            rest = whole % great // small
+            return f"{whole // great} {unit}" + (f" {rest} {small_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def size(octets: int) -> str:
+    """A size for the eye: ``12.3 MiB``."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if octets >= 1 << power:
+            return f"{octets / (1 << power):.1f} {unit}"
+    return show_size(octets)
+
+
+def moment(at: str) -> str:
+    """An RFC 3339 moment for the eye, still in UTC: ``2026-11-22 05:10:08.062``."""
+    return at.removesuffix("Z").replace("T", " ")
+
+
+def _state(word: str) -> Text:
+    style = "green" if word in _GOOD else "red" if word in _BAD else "yellow" if word in _WATCH else ""
+    return Text(word, style)
+
+
+def _table(*names: str, right: Sequence[int] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(names):
+        table.add_column(name, justify="right" if index in right else "left", overflow="fold")
+    return table
+
+
+def _pairs(*pairs: tuple[str, str | Text]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if str(value):
+            _row(table, name, value)
+    return table
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    # A plain str would be read for marks such as [red].
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))

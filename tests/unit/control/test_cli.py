@@ -1,0 +1,272 @@
+"""mgatectl as a user sees it: what it asks the daemon, what it shows, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mgate.config import read
+from mgate.seal.keyfile import KeyFile
+from mgate.seal.keyring import Keyring
+from tests.unit.control.conftest import Shell
+from tests.unit.control.door import Door, a_view
+
+NUMBER = "+375291110001"
+
+# ---- init and configuration ----------------------------------------------------------------------------------------
+
+
+def test_init_makes_an_instance_that_the_daemon_can_open(shell: Shell) -> None:
+    result = shell.init("--window", "20", "--rate", "50", "--binds", "2")
+    assert result.exit_code == 0
+    assert "mgated --config" in result.stdout
+    config = read(shell.config)
+    account = config.sms[0]
+    assert (account.host, account.port, account.system_id) == ("127.0.0.1", 2775, "examplebank")
+    assert (account.window, account.rate, account.binds) == (20, 50, 2)
+    assert account.password_file.read_text() == "secret1\n"
+    ring = Keyring.open(config.keys.ring, KeyFile(config.keys.kek_file).read())
+    assert len(ring.database) == 16
+
+
+def test_what_init_made_is_its_owners_alone(shell: Shell) -> None:
+    shell.init()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (shell.folder / "i").rglob("*")}
+    assert modes["kek"] == modes["op-a.password"] == 0o400
+    assert all(mode & 0o007 == 0 for mode in modes.values())
+
+
+def test_an_instance_can_be_moved(shell: Shell) -> None:
+    shell.init()
+    assert str(shell.folder) not in shell.config.read_text()
+    moved = (shell.folder / "i").rename(shell.folder / "j")
+    assert shell.run("config", "check", "--config", str(moved / "mgate.toml")).exit_code == 0
+
+
+def test_init_refuses_a_folder_that_is_not_empty_and_touches_nothing(shell: Shell) -> None:
+    (shell.folder / "i").mkdir()
+    shell.write("i/diary", "mine")
+    result = shell.init()
+    assert result.exit_code == 1
+    assert "is not empty" in result.stderr
+    assert [path.name for path in (shell.folder / "i").iterdir()] == ["diary"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--system-id", "a name that is too long", "system_id: "),
+        ("--password-file", "/nowhere", "/nowhere: the password cannot be read: No such file"),
+        ("--smsc", "ho st:1", "host: "),
+        ("--smsc", "host:0", "port: 0 is not allowed"),
+    ],
+)
+def test_a_failed_init_leaves_nothing_behind(shell: Shell, option: str, value: str, said: str) -> None:
+    result = shell.init(option, value)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (shell.folder / "i").exists()
+
+
+@pytest.mark.parametrize("password", ["", "two\nlines\n", "ninechars\n", "пароль\n"])
+def test_a_password_that_smpp_cannot_carry_is_refused(shell: Shell, password: str) -> None:
+    result = shell.init("--password-file", shell.write("bad", password))
+    assert result.exit_code == 1
+    assert "one line of 1 to 8 ASCII characters" in result.stderr
+    assert password.strip() == "" or password.strip() not in result.stderr
+
+
+def test_config_check_needs_no_daemon_and_says_all_mistakes_with_file_and_key(shell: Shell) -> None:
+    shell.init()
+    assert shell.run("config", "check").exit_code == 0
+    shell.config.write_text(shell.config.read_text().replace("window = 10", "window = 0\nwindov = 1"))
+    result = shell.run("config", "check")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert re.match(rf"{re.escape(str(shell.config))}: \[sms\.op-a\] windo[vw]: .+", line)
+    assert len(shell.json("config", "check", status=1)["mistakes"]) == 2  # type: ignore[arg-type]  # JSON
+
+
+def test_config_check_sees_that_a_secret_file_is_missing_or_open_to_everybody(shell: Shell) -> None:
+    shell.init()
+    keys = shell.folder / "i" / "keys"
+    (keys / "kek").chmod(0o444)
+    (keys / "op-a.password").unlink()
+    result = shell.run("config", "check")
+    assert result.exit_code == 1
+    assert "[keys] kek_file: " in result.stdout
+    assert "chmod 0400" in result.stdout
+    assert "[sms.op-a] password_file: " in result.stdout
+    assert "No such file" in result.stdout
+
+
+def test_config_show_changed_shows_what_differs(shell: Shell) -> None:
+    shell.init("--window", "20")
+    shown = shell.run("config", "show", "--changed").stdout
+    assert re.search(r"\[sms\.op-a\] +window +20 +10", shown)
+    assert "enquire_link" not in shown
+    assert "enquire_link" in shell.run("config", "show").stdout
+
+
+# ---- the daemon ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("status",), ("queue",), ("bind", "list"), ("message", "show", "m0000000000001"), ("bind", "pause", "x")],
+)
+def test_without_a_daemon_every_question_ends_with_three_and_what_to_do(shell: Shell, command: tuple[str, ...]) -> None:
+    shell.init()
+    result = shell.run(*command)
+    assert result.exit_code == 3
+    assert "admin.sock: the daemon is not running here: start mgated" in result.stderr
+    as_json = shell.run(*command, "--json")
+    assert as_json.exit_code == 3
+    assert json.loads(as_json.stderr)["error"] == "not_reachable"
+    assert as_json.stdout == ""
+
+
+def test_without_a_configuration_the_sentence_names_the_file(shell: Shell) -> None:
+    result = shell.run("status")
+    assert result.exit_code == 1
+    assert f"{shell.config}: cannot be read: No such file or directory" in result.stderr
+
+
+def test_status_shows_the_daemon_at_a_glance(shell: Shell, door: Door) -> None:
+    shown = shell.run("status").stdout
+    for words in (
+        "running",
+        "1 d 1 h",
+        "disk_low",
+        "5.0 MiB",
+        "sms:op-a/1",
+        "[::1]:2775",
+        "[red]nonsense",
+        "1 min 15 s",
+    ):
+        assert words in shown
+    assert shell.json("status")["alarms"] == ["disk_low"]
+
+
+def test_the_queue_is_shown_by_class_and_client(shell: Shell, door: Door) -> None:
+    assert re.search(r"sms:op-a +otp +1 +local +4 +0 +1 +2 +0 +1 min 15 s", shell.run("queue").stdout)
+    assert shell.json("queue")["rows"][0]["class"] == "otp"  # type: ignore[index]  # JSON
+
+
+def test_a_route_is_paused_and_resumed(shell: Shell, door: Door) -> None:
+    shown = shell.run("bind", "pause", "sms:op-a").stdout
+    assert shown.count("paused") == 2
+    shell.run("bind", "resume", "sms:op-a/1")
+    assert door.asked == ["POST /v1/binds/sms:op-a:pause", "POST /v1/binds/sms:op-a/1:resume"]
+
+
+def test_an_unknown_bind_is_refused_with_the_known_ones(shell: Shell, door: Door) -> None:
+    result = shell.run("bind", "pause", "sms:op-b/0")
+    assert result.exit_code == 1
+    assert "known: sms:op-a/0, sms:op-a/1 (unknown_bind)" in result.stderr
+
+
+def test_both_versions_are_shown(shell: Shell, door: Door) -> None:
+    assert shell.json("version")["daemon"] == "0.1.0"
+
+
+# ---- messages ------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_shown_without_its_number(shell: Shell, door: Door) -> None:
+    view = a_view(1, "r1", NUMBER)
+    door.messages[view.id] = view
+    for command in (("show", view.id), ("trace", view.id.upper()), ("find", "--ref", "r1")):
+        shown = shell.run("message", *command).stdout
+        assert "+37529*****01" in shown
+        assert NUMBER not in shown
+
+
+def test_a_trace_tells_the_story_in_order_and_in_words(shell: Shell, door: Door) -> None:
+    view = a_view(1, "r1", NUMBER)
+    door.messages[view.id] = view
+    steps = shell.json("message", "trace", view.id)["steps"]
+    assert [step["what"] for step in steps] == [  # type: ignore[attr-defined]  # JSON
+        "taken from client local: class otp, 1 part, to +37529*****01",
+        "try 1: leaves on sms:op-a/0",
+        "try 1: no answer came; it may have been sent (response_timeout)",
+        "nobody knows whether it was sent (response_timeout)",
+        "try 2: leaves on sms:op-a/1, once more, because the try before may or may not have been sent",
+        "try 2: the operator took it as 4A7F",
+        "try 2: a receipt says delivered (DELIVRD err:000)",
+        "the message is delivered",
+    ]
+
+
+def test_nothing_found_is_a_failure_that_says_why(shell: Shell, door: Door) -> None:
+    result = shell.run("message", "find", "--number", NUMBER)
+    assert result.exit_code == 1
+    assert "nothing found" in result.stderr
+    assert door.asked == ["GET /v1/messages?number=%2B375291110001"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("message", "find"),
+        ("message", "find", "--ref", "a", "--number", NUMBER),
+        ("message", "show", "17"),
+        ("send", "--to", NUMBER, "--text", "x", "--class", "spam"),
+        ("send", "--to", NUMBER, "--text", "x", "--valid-for", "90"),
+        ("push", "x.csv", "--map", "a"),
+        ("push", "x.csv", "--map", "a=b"),
+        ("init", "x", "--smsc", "host", "--system-id", "a", "--password-file", "p"),
+        ("bogus",),
+    ],
+)
+def test_a_wrong_word_is_a_mistake_of_usage(shell: Shell, command: tuple[str, ...]) -> None:
+    assert shell.run(*command).exit_code == 2
+
+
+def test_a_cancellation_says_what_became_of_it(shell: Shell, door: Door) -> None:
+    view = a_view(1, "r1", NUMBER)
+    door.messages[view.id] = view
+    late = shell.run("message", "cancel", view.id)
+    assert (late.exit_code, late.stderr) == (1, "mgatectl: the operator has taken it (left)\n")
+    assert shell.run("message", "cancel", "m0000000000001").stdout == "m0000000000001 is cancelled\n"
+
+
+def test_a_text_may_come_by_stdin_so_that_no_process_list_shows_it(shell: Shell, door: Door) -> None:
+    result = shell.run("send", "--to", NUMBER, "--class", "otp", "--valid-for", "3m", stdin="Code 482913 – ваш код\n")
+    assert result.exit_code == 0
+    assert "482913" not in result.output
+    sent = door.pushed[0]
+    assert re.fullmatch(r"cli-[0-9a-f-]{36}", str(sent.pop("ref")))
+    assert sent == {"to": NUMBER, "class": "otp", "text": "Code 482913 – ваш код", "valid_for": 180}
+
+
+def test_send_can_wait_for_the_end(shell: Shell, door: Door) -> None:
+    door.polls = 1
+    result = shell.run("send", "--to", NUMBER, "--text", "Hello", "--wait", "--wait-limit", "30s")
+    assert result.exit_code == 0
+    assert result.stdout.endswith(": delivered\n")
+    door.polls = 99
+    assert shell.run("send", "--to", NUMBER, "--text", "Hi", "--wait", "--wait-limit", "0s").exit_code == 1
+
+
+def test_a_refused_message_says_the_field_and_the_code(shell: Shell, door: Door) -> None:
+    result = shell.run("send", "--to", "12345", "--text", "Hello")
+    assert result.exit_code == 1
+    assert result.stderr == "mgatectl: to: no mobile number has so many digits (number_not_possible)\n"
+
+
+def test_the_command_line_knows_neither_twisted_nor_the_spool() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, mgate.control.cli; print(*sys.modules)"],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert "mgate.control.talk" in loaded
+    for foreign in ("twisted", "sqlite3", "mgate.spool", "mgate.net", "mgate.telemetry"):
+        assert foreign not in loaded
