@@ -25,7 +25,7 @@ from mgate.daemon.notify import Notifier
 from mgate.daemon.sockets import SocketError, open_socket
 from mgate.net.http import Listener
 from mgate.seal.errors import SealError
-from mgate.spool.engine import NewerSpool, StoreBroken
+from mgate.spool.engine import ForeignSpool, NewerSpool, StoreBroken
 from mgate.telemetry import Alarm, Event, Phase
 
 EX_OK: Final = 0
@@ -70,7 +70,7 @@ class Life:
         self._log(Event.STARTED, version=__version__, instance=self._config.instance.name, pid=os.getpid())
         try:
             self._begin()
-        except (SealError, NewerSpool, SocketError, LockedError) as error:
+        except (SealError, NewerSpool, ForeignSpool, SocketError, LockedError) as error:
             self._refuse(EX_CONFIG, error)
         except (OSError, StoreBroken) as error:
             self._refuse(EX_IOERR if isinstance(error, StoreBroken) else EX_CONFIG, error)

@@ -45,6 +45,7 @@ from mgate.spool.front import Front
 from mgate.spool.history import HistoryReader, HistoryWriter, PastRefs
 from mgate.spool.keeper import HistoryThread, Keeper
 from mgate.spool.reader import SqliteReader
+from mgate.spool.schema import examine
 from mgate.spool.sealing import Sealing
 from mgate.spool.service import Asker, Writer
 from mgate.spool.store import Checkpointer, SqliteStore
@@ -120,11 +121,13 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     """The whole house, not yet running. Opens the spool and sweeps what a crash left open.
 
     Raises:
-        mgate.spool.engine.NewerSpool, mgate.spool.engine.StoreBroken, OSError: said for the operator.
+        mgate.spool.engine.NewerSpool, ForeignSpool, StoreBroken, OSError: said for the operator.
     """
     wall = time.time
     post = reactor.callFromThread
     ears = Ears(log, telemetry, time.monotonic)
+    # Before anything is written, keys of new periods included.
+    examine(config.spool.path, keyring.database)
     keyring.prepare(groups_of(config), wall())
 
     # Memory.

@@ -144,9 +144,10 @@ def examine(path: Path, database: bytes) -> None:
     """
     if not path.exists():
         return
+    # Any other way of opening would write: the journal's mode, what is left of a log, or files beside it.
+    way = "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
     try:
-        # Any other way of opening would write: the journal's mode, or what is left of a log.
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?{way}", uri=True)) as connection:
             version = _version(connection)
             made_with = database_of(connection) if version else database
     except sqlite3.Error as error:
