@@ -309,6 +309,25 @@ def test_reading_pauses_while_bodies_fill_the_room_that_all_share(build: MakeHou
     assert room.used == 0
 
 
+def test_a_connection_with_nothing_in_line_is_woken_when_others_free_the_room(build: MakeHouse, desk: Desk) -> None:
+    house = build(Route("POST", "/keep", desk.keep), requests=Room(4_000))
+    first, second = house.connect(), house.connect()
+    first.send(post("/keep", b"x" * 2_000) * 2)
+    second.send(post("/keep"))
+    desk.answer(2)
+    assert second.pipe.paused()
+    desk.answer(0)
+    desk.answer(1)
+    assert not second.pipe.paused()
+
+
+def test_trailers_are_not_headers(build: MakeHouse) -> None:
+    house = build(Route("POST", "/", lambda request: request.reply(200, b"[%b]" % request.header(b"x"))))
+    client = house.connect()
+    client.send(get("/", b"Transfer-Encoding: chunked\r\n", "POST") + b"1\r\na\r\n0\r\nX: y\r\n\r\n")
+    assert client.answers() == [(200, b"[]")]
+
+
 def test_a_connection_too_many_is_503(build: MakeHouse) -> None:
     house = build(Route("POST", "/echo", echo), limits=Limits(connections=2))
     house.connect()
