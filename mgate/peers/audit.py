@@ -300,6 +300,8 @@ def _receipts_kept(case: _Case) -> Iterator[Violation]:
             yield case.wrong(Kind.RECEIPT_LOST, "it acknowledged a delivery of every part")
         return
     submits = [row for part in case.parts for row in case.taken(part)]
+    if any(row.nameless for row in submits):
+        return  # nobody can match a receipt to a submit whose id was never told
     doubt = any(attempt.fate == "in_doubt" for attempt in case.says.attempts)
     if all(kept) and not doubt and all(case.acknowledged.get(row.id) for row in submits):
         yield case.wrong(Kind.RECEIPT_LOST, "it acknowledged a final receipt of every submit")

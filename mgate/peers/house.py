@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from mgate.peers.audit import Says
 SYSTEM_ID: Final = "mgate"
 PASSWORD: Final = "demopass"  # noqa: S105  # of an operator that delivers nothing to anybody
 STOP_LIMIT: Final = 20.0
+_T = TypeVar("_T")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -174,6 +175,15 @@ class Asker:
         if response.status != http.client.OK:
             raise HouseError(f"mgated answers {response.status} to ?ref={ref}: {body[:500]!r}")
         return self._decoder.decode(body)["messages"]
+
+    def show(self, message_id: str, shape: type[_T]) -> _T:
+        """The story of one message, as the `shape` that is wanted of it. HouseError for any answer but 200."""
+        self._connection.request("GET", f"/v1/messages/{message_id}")
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status != http.client.OK:
+            raise HouseError(f"mgated answers {response.status} to {message_id}: {body[:500]!r}")
+        return msgspec.json.decode(body, type=shape)
 
     def close(self) -> None:
         """Hang up."""

@@ -43,7 +43,7 @@ shares = {{ ESME_RSUBMITFAIL = 0.005 }}
 [silence]
 submits = 0.002
 [receipts]
-delay = [0.05, 1.5]
+delay = [0.05, 6.0]
 states = {{ DELIVRD = 0.95, UNDELIV = 0.05 }}
 duplicates = 0.02
 before_response = 0.05

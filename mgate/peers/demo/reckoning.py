@@ -9,7 +9,7 @@ from typing import Final
 
 from mgate.channels.smpp.pdu import ESME_RMSGQFUL, ESME_ROK, ESME_RSYSERR, ESME_RTHROTTLED
 from mgate.model.message import ENDED, TrafficClass
-from mgate.model.view import MessageView
+from mgate.model.view import AttemptView, MessageView
 from mgate.peers.smsc.ledger import Acknowledged, Row, Submitted
 
 FINAL: Final = frozenset(state.word for state in ENDED)
@@ -81,6 +81,15 @@ def unsettled(told: Sequence[Told]) -> list[Told]:
     return [each for each in told if each.state not in FINAL and not (each.state == REFUSED and each.reason)]
 
 
+def why_not(told: Sequence[Told]) -> Counter[str]:
+    """Why messages that were taken did not arrive: the first word of each reason, counted."""
+    return Counter(
+        each.reason.partition(" ")[0] or each.state
+        for each in told
+        if each.state in FINAL and each.state != "delivered"
+    )
+
+
 def by_class(views: Sequence[MessageView]) -> list[ClassLine]:
     """A line for each class that has messages, most urgent first, and at last one for all."""
     lines = []
@@ -107,14 +116,14 @@ def quantiles(seconds: Sequence[float]) -> Quantiles | None:
 
 def seconds_to_sent(view: MessageView) -> float | None:
     """From the acceptance of a message to the operator's last answer about it; None when one of its parts has none."""
-    sent = _last(view, lambda at: at[0])
+    sent = _last(view, _answered)
     return None if sent is None else sent - _moment(view.accepted_at)
 
 
 def seconds_to_delivered(view: MessageView) -> float | None:
     """From the operator's last answer to the last receipt of a delivered message. A receipt that overtook its answer
     took no time; None when something has not happened."""
-    sent, delivered = _last(view, lambda at: at[0]), _last(view, lambda at: at[1])
+    sent, delivered = _last(view, _answered), _last(view, _receipted)
     if view.state != "delivered" or sent is None or delivered is None:
         return None
     return max(0.0, delivered - sent)
@@ -131,11 +140,19 @@ def _line(name: str, views: Sequence[MessageView]) -> ClassLine:
     )
 
 
-def _last(view: MessageView, which: Callable[[tuple[str, str]], str]) -> float | None:
-    """The latest of a kind of moments over the last tries of all parts."""
-    tries = {attempt.part: (attempt.answered_at, attempt.receipt_at) for attempt in view.attempts}
-    moments = [which(tries.get(part, ("", ""))) for part in range(1, view.parts + 1)]
-    return max(map(_moment, moments)) if all(moments) else None
+def _last(view: MessageView, which: Callable[[AttemptView], str]) -> float | None:
+    """The latest of a kind of moments over the last tries of all parts; None when one of them has none."""
+    last_tries = {attempt.part: attempt for attempt in sorted(view.attempts, key=lambda attempt: attempt.attempt)}
+    moments = [which(attempt) for attempt in last_tries.values()]
+    return max(map(_moment, moments)) if len(moments) == view.parts and all(moments) else None
+
+
+def _answered(attempt: AttemptView) -> str:
+    return attempt.answered_at
+
+
+def _receipted(attempt: AttemptView) -> str:
+    return attempt.receipt_at
 
 
 def _kinds(rows: Iterable[Row]) -> Iterator[str]:

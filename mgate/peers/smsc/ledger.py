@@ -19,7 +19,7 @@ class Submitted(Struct, frozen=True, gc=False, tag_field="kind", tag="submit"):
     Attributes:
         at: seconds since 1970, when it was read.
         id: the message id as responses write it, also where this one left it out; empty when it was refused.
-        status: what was answered; `silent`: nothing was.
+        status: what was answered; `silent`: nothing was; `nameless`: a good answer without the id.
         bind: which session since the operator's start, from 1; `sequence`: the PDU's.
         umr: user_message_reference, -1 without one.
         to, text: fingerprints of the destination's digits and of the text; of a part, its body and number.
@@ -43,6 +43,7 @@ class Submitted(Struct, frozen=True, gc=False, tag_field="kind", tag="submit"):
     esm_class: int
     data_coding: int
     length: int
+    nameless: bool = False
 
 
 class Delivered(Struct, frozen=True, gc=False, tag_field="kind", tag="receipt"):

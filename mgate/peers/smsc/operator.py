@@ -193,14 +193,15 @@ class Operator:
         silent = behaviour.silent(session.submits)
         number = self._next_id
         name = "" if status else self._response_form(number)
-        body = self._enter(wall, name, status, silent, session.number, frame.sequence, submit)
+        nameless = not status and behaviour.nameless()
+        body = self._enter(wall, name, status, silent, nameless, session.number, frame.sequence, submit)
         self.counts.submits += 1
         if status:
             self.counts.refused += 1
             response = HEADER.pack(16, SUBMIT_SM_RESP, status, frame.sequence)
         else:
             self._next_id = number + 1
-            octets = b"\0" if behaviour.nameless() else name.encode() + b"\0"
+            octets = b"\0" if nameless else name.encode() + b"\0"
             response = HEADER.pack(16 + len(octets), SUBMIT_SM_RESP, ESME_ROK, frame.sequence) + octets
             if submit.registered & 1 or self.script.receipts.always:
                 promise = behaviour.promise(body.part, body.parts, silent)
@@ -214,8 +215,16 @@ class Operator:
             self._disturb(session)
 
     def _enter(
-        self, wall: float, name: str, status: int, silent: bool, bind: int, sequence: int, submit: Submit
-    ) -> Body:  # fmt: skip
+        self,
+        wall: float,
+        name: str,
+        status: int,
+        silent: bool,
+        nameless: bool,
+        bind: int,
+        sequence: int,
+        submit: Submit,
+    ) -> Body:
         """Write the ledger's row; the text's place among its parts."""
         body = read_body(submit.esm_class, submit.coding, submit.octets)
         fingerprint = self._fingerprint
@@ -223,7 +232,7 @@ class Operator:
             Submitted(
                 wall, name, status, silent, bind, sequence, submit.reference, fingerprint.number(submit.digits),
                 fingerprint.text(body.text, body.part), body.reference, body.part, body.parts, submit.validity,
-                submit.esm_class, submit.coding, len(submit.octets),
+                submit.esm_class, submit.coding, len(submit.octets), nameless,
             )
         )  # fmt: skip
         return body

@@ -254,6 +254,12 @@ def test_a_receipt_that_was_acknowledged_and_forgotten_is_noticed() -> None:
     assert ledgers.kinds() == []
 
 
+def test_a_receipt_for_an_id_that_was_never_told_cannot_be_lost() -> None:
+    ledgers = Ledgers().add("a", state="sent")
+    ledgers.bend_row(nameless=True)
+    assert ledgers.kinds() == []
+
+
 def test_a_final_state_needs_its_ground() -> None:
     ledgers = Ledgers().add("a")
     ledgers.forget(Acknowledged)

@@ -283,6 +283,15 @@ def test_the_forms_of_an_id_differ_as_the_script_says() -> None:
     assert TLV_RECEIPTED_MESSAGE_ID not in receipt.tlvs
 
 
+def test_an_answer_without_an_id_is_written_down_with_it(tmp_path: Path) -> None:
+    house = House("[ids]\nstart = 9\nempty = 1.0", tmp_path / "ledger")
+    client = house.client()
+    client.hear()
+    client.submit()
+    assert [(frame.status, frame.body) for frame in client.hear()] == [(0, b"\0")]
+    assert [(row.id, row.nameless) for row in house.rows() if isinstance(row, Submitted)] == [("9", True)]
+
+
 def test_a_wide_id_passes_64_bits() -> None:
     house = House("[ids]\nstart = 5\nwide = true")
     client = house.client()
