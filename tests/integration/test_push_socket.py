@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -100,7 +101,8 @@ class PushSocket:
 
 @pytest.fixture
 def push(tmp_path: Path) -> Iterator[PushSocket]:
-    running = PushSocket(tmp_path / "push.sock")
+    (tmp_path / "run").mkdir()
+    running = PushSocket(tmp_path / "run" / "push.sock")
     yield running
     pytest_twisted.blockon(Deferred.fromCoroutine(running.stop()))
 
@@ -161,3 +163,23 @@ async def test_a_client_that_half_closes_reads_its_answer_to_the_end(push: PushS
             return received
 
     assert (await deferToThread(talk)).startswith(b"HTTP/1.1 202 Accepted\r\n")
+
+
+@on_the_reactor
+async def test_every_command_of_the_document_does_what_it_says(push: PushSocket) -> None:
+    environment = {**os.environ, "MGATE_DIR": str(push.path.parent.parent)}
+    blocks = re.findall(r"```sh\n(.*?)```", Path("docs/push-api.md").read_text("utf-8"), re.DOTALL)
+    printed = []
+    for block in blocks:
+        command = ["bash", "-euo", "pipefail", "-c", block]
+        done = await deferToThread(
+            subprocess.run, command, env=environment, capture_output=True, timeout=30, check=True
+        )
+        printed.append(done.stdout.decode())
+    pushed, found, again, batch, cancelled, document = printed
+    assert json.loads(pushed)["state"] == "accepted"
+    assert json.loads(found).keys() == {"messages"}
+    assert json.loads(again) == {**json.loads(pushed), "duplicate": True}
+    assert [json.loads(line)["ref"] for line in batch.splitlines()] == ["a1", "a2"]
+    assert json.loads(cancelled)["error"] == "unknown_message", "the desk of this test knows one message only"
+    assert json.loads(document)["openapi"] == "3.1.0"
