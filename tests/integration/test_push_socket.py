@@ -33,6 +33,8 @@ from tests.unit.intake.conftest import LOCAL, NOW, LaterAcceptor, OneMessageDesk
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
+DOCUMENT = Path("docs/push-api.md").read_text("utf-8")
+
 Arguments = ParamSpec("Arguments")
 
 
@@ -168,7 +170,7 @@ async def test_a_client_that_half_closes_reads_its_answer_to_the_end(push: PushS
 @on_the_reactor
 async def test_every_command_of_the_document_does_what_it_says(push: PushSocket) -> None:
     environment = {**os.environ, "MGATE_DIR": str(push.path.parent.parent)}
-    blocks = re.findall(r"```sh\n(.*?)```", Path("docs/push-api.md").read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
     printed = []
     for block in blocks:
         command = ["bash", "-euo", "pipefail", "-c", block]
