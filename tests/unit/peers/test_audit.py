@@ -187,7 +187,11 @@ def test_a_submit_without_an_answer_has_happened() -> None:
 def test_a_late_row_is_noticed() -> None:
     ledgers = Ledgers().add("a")
     ledgers.bend_row(at=NOW + LIFE + 2)
-    assert ledgers.kinds() == [Kind.LATE]
+    (late,) = ledgers.compare().violations
+    assert late.kind is Kind.LATE
+    assert "submitted 1.0 s after its life" in late.sentence
+    ledgers.bend_row(at=NOW + LIFE + 0.5, validity="000000000001000R")
+    assert ledgers.kinds() == []
 
 
 @pytest.mark.parametrize(
