@@ -50,25 +50,18 @@ class Event(Enum):
     ALARM_RAISED = "alarm_raised", Level.ERROR
     ALARM_CLEARED = "alarm_cleared", Level.INFO
     LOOP_LAGGED = "loop_lagged", Level.WARNING
-    CLOCK_STEPPED = "clock_stepped", Level.WARNING
+    LOG_LINES_LOST = "log_lines_lost", Level.WARNING
     BUG = "bug", Level.ERROR
     FOREIGN_WARNING = "foreign_warning", Level.WARNING
     FOREIGN_ERROR = "foreign_error", Level.ERROR
 
-    SPOOL_OPENED = "spool_opened", Level.INFO
-    SPOOL_MIGRATED = "spool_migrated", Level.INFO
     SPOOL_SWEPT = "spool_swept", Level.WARNING
     COMMIT_FAILED = "commit_failed", Level.ERROR
     RECORD_QUARANTINED = "record_quarantined", Level.ERROR
-    IMPOSSIBLE_CHANGE = "impossible_change", Level.ERROR
     KEYRING_MENDED = "keyring_mended", Level.WARNING
-    PERIOD_MADE = "period_made", Level.DEBUG
-    HISTORY_MOVED = "history_moved", Level.DEBUG
     HISTORY_DROPPED = "history_dropped", Level.INFO
 
     SOCKET_OPENED = "socket_opened", Level.INFO
-    CLIENT_CONNECTED = "client_connected", Level.DEBUG
-    CLIENT_DROPPED = "client_dropped", Level.WARNING
 
     BIND_CONNECTING = "bind_connecting", Level.DEBUG
     BIND_OPENED = "bind_opened", Level.INFO
@@ -78,7 +71,6 @@ class Event(Enum):
     BIND_RESUMED = "bind_resumed", Level.INFO
     BIND_THROTTLED = "bind_throttled", Level.WARNING
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
-    RECEIPT_UNREADABLE = "receipt_unreadable", Level.WARNING
     ANSWERS_LOST = "answers_lost", Level.WARNING
 
     ADMIN_ACT = "admin_act", Level.INFO
@@ -124,7 +116,8 @@ class Log:
     """Writes one JSON line an event.
 
     Args:
-        write: takes a line as bytes; a failure is counted in ``lost``, never raised: a full log must stop nothing.
+        write: takes a line as bytes; an OSError of it is counted, never raised: a full log must stop nothing. The
+            first line that can be written again is followed by how many were lost.
         level: events below it are not written.
         now: seconds since 1970.
     """
@@ -136,18 +129,23 @@ class Log:
         self._level = level
         self._now = now
         self._encode = msgspec.json.Encoder().encode
-        self.lost = 0
+        self._lost = 0
 
     def __call__(self, event: Event, **fields: Unpack[Fields]) -> None:
         """Log an event."""
-        if event.level < self._level:
-            return
+        if event.level >= self._level and self._put(event, fields) and self._lost:
+            lost, self._lost = self._lost, 0
+            self._put(Event.LOG_LINES_LOST, {"count": lost})
+
+    def _put(self, event: Event, fields: Fields) -> bool:
         line: dict[str, object] = {"at": _utc(self._now()), "level": event.level.name.lower(), "event": event.word}
         line.update((name, _shown(name, value)) for name, value in fields.items())
         try:
             self._write(self._encode(line) + b"\n")
         except OSError:
-            self.lost += 1
+            self._lost += 1
+            return False
+        return True
 
 
 def scrub(text: str) -> str:
@@ -203,14 +201,13 @@ class Spread:
 
 
 _QUICK: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_LATENCY: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _DELIVERY: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0)
 _ROWS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 OutcomeWord = Literal["accepted", "deferred", "rejected", "uncertain", "not_written"]
 OUTCOMES: Final[tuple[OutcomeWord, ...]] = ("accepted", "deferred", "rejected", "uncertain", "not_written")
-ReceiptWord = Literal["matched", "early", "repeat", "unreadable"]
-RECEIPTS: Final[tuple[ReceiptWord, ...]] = ("matched", "early", "repeat", "unreadable")
+ReceiptWord = Literal["matched", "early", "repeat"]
+RECEIPTS: Final[tuple[ReceiptWord, ...]] = ("matched", "early", "repeat")
 
 _Kind = Literal["counter", "gauge", "histogram"]
 _Word = TypeVar("_Word", bound=str)
@@ -322,17 +319,13 @@ class LaneNumbers:
 
 
 class RouteNumbers:
-    """Of one route: receipts by what became of them, and how long answers and deliveries take."""
+    """Of one route: receipts by what became of them, and how long sending and delivery take."""
 
     def __init__(self, families: _Families, route: str) -> None:
         self.receipts: dict[ReceiptWord, Number] = {
             word: families.counter("mgate_receipts", "Receipts, by what became of them", route=route, result=word)
             for word in RECEIPTS
         }
-        self.inbound = families.counter("mgate_inbound", "Messages that customers sent", route=route)
-        self.answer_seconds = families.spread(
-            "mgate_answer_seconds", "From submit_sm to its answer", _LATENCY, route=route
-        )
         self.sent_seconds = families.spread(
             "mgate_sent_seconds", "From acceptance, or not_before, to the operator's answer", _DELIVERY, route=route
         )
@@ -365,8 +358,6 @@ class Alarm(Enum):
     """What a person should look at now. The word stands in /metrics, /health and ``mgatectl status``."""
 
     NO_BIND_OPEN = "no_bind_open"
-    BIND_REFUSED = "bind_refused"
-    NO_RECEIPTS = "no_receipts"
     DISK_LOW = "disk_low"
     COMMIT_FAILED = "commit_failed"
     RECORD_QUARANTINED = "record_quarantined"
@@ -418,7 +409,6 @@ class Telemetry:
             (route, bind): BindNumbers(families, route, bind) for route, count in binds.items() for bind in range(count)
         }
         self.loop_lag = families.spread("mgate_loop_lag_seconds", "How late the event loop woke", _QUICK)
-        self.log_lost = families.counter("mgate_log_lines_lost", "Log lines that could not be written")
         self._alarms = {alarm: families.gauge("mgate_alarm", "1 while raised", alarm=alarm.value) for alarm in Alarm}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(families)

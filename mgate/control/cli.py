@@ -432,6 +432,8 @@ def push(  # one option each
     asked.say(done, *(tables.rehearsal_tables(done) if dry_run else tables.push_tables(done)))
     if done.open:
         asked.note(f"{done.open} have not ended yet; ask for them with: mgatectl message find --ref REF")
+    if done.later:
+        asked.note(f"{done.later} were refused only for now: push the same file again later")
     if done.refused or done.open:
         sys.exit(FAILED)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -16,6 +17,8 @@ from mgate.control.pushing import FINAL, check, push, settle
 from mgate.control.results import REFUSED, Result, ResultFile, Tally
 from mgate.control.sheets import Sheet
 from mgate.control.talk import Daemon
+
+_NOT_NOW: Final = ("(busy)", "(not_kept)", "(stopping)", "(rate)")
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -34,6 +37,7 @@ class Pushed(msgspec.Struct, frozen=True):
         rows: of the file, empty ones left out.
         states: the messages that were taken, by the state in which they were last seen.
         open: those of them that had not ended when the waiting was over; 0 where nobody waited.
+        later: rows that were refused only for now (a full disk, a stop): the same file pushed again takes them.
         ignored: columns that were left out.
         bad: every row that was refused.
         result: the result file; empty for none.
@@ -46,6 +50,7 @@ class Pushed(msgspec.Struct, frozen=True):
     refused: int
     states: dict[str, int]
     open: int
+    later: int
     ignored: tuple[str, ...]
     bad: tuple[BadRow, ...]
     result: str
@@ -105,6 +110,7 @@ class Errand:
             refused=tally.refused,
             states=dict(sorted(tally.states.items())),
             open=still,
+            later=sum(each.reason.endswith(_NOT_NOW) for each in bad),
             ignored=self.sheet.ignored,
             bad=tuple(BadRow(each.row, each.ref, each.to, each.reason) for each in bad),
             result=str(self.out or ""),

@@ -31,7 +31,6 @@ _FATES = {
     "open": "",
 }
 _EVENTS = {
-    "accepted": "taken from client {client}: class {traffic}, {parts}, to {to}",
     "sent": "the message is with the operator",
     "uncertain": "nobody knows whether it was sent",
     "delivered": "the message is delivered",
@@ -44,15 +43,15 @@ _EVENTS = {
 
 def tell(message: MessageView) -> Story:
     """All steps, by their moment; what has the same moment stays in the order of cause and effect."""
-    steps = [*_of_attempts(message), *_of_events(message)]
-    if not any(event.event == "accepted" for event in message.events):
-        steps.insert(0, Step(message.accepted_at, _taken(message)))
-    return Story(message.id, message.state, tuple(sorted(steps, key=lambda step: step.at)))
+    steps = sorted([*_of_attempts(message), *_of_events(message)], key=lambda step: step.at)
+    # It may have been leased in the very commit that took it.
+    return Story(message.id, message.state, (Step(message.accepted_at, _taken(message)), *steps))
 
 
 def _of_events(message: MessageView) -> Iterator[Step]:
     for event in message.events:
-        yield Step(event.at, _taken(message) if event.event == "accepted" else _event(event))
+        if event.event != "accepted":
+            yield Step(event.at, _event(event))
 
 
 def _event(event: EventView) -> str:
@@ -64,7 +63,7 @@ def _event(event: EventView) -> str:
 
 def _taken(message: MessageView) -> str:
     parts = "1 part" if message.parts == 1 else f"{message.parts} parts"
-    words = _EVENTS["accepted"].format(client=message.client, traffic=message.traffic, parts=parts, to=message.to)
+    words = f"taken from client {message.client}: class {message.traffic}, {parts}, to {message.to}"
     later = f", not to leave before {message.not_before}" if message.not_before else ""
     return f"{words}{later}"
 

@@ -136,7 +136,9 @@ def story_table(story: Story) -> Table:
 
 def push_tables(pushed: Pushed) -> list[Table]:
     """How a push went, and the rows that were refused."""
-    states = [(f"  now {state}", str(count)) for state, count in pushed.states.items()]
+    # Where nobody waited, each is as it was when it was taken, which says nothing of now.
+    seen = {} if pushed.states.keys() <= {"accepted"} else pushed.states
+    states = [(f"  now {state}", str(count)) for state, count in seen.items()]
     whole = _pairs(
         ("rows", str(pushed.rows)),
         ("accepted", str(pushed.accepted)),

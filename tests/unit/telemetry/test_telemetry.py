@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -65,19 +67,40 @@ def test_no_number_of_nine_digits_or_more_survives_in_a_text(before: str, number
     assert number not in scrub(f"{before} {number} {after}")
 
 
-def test_a_log_that_cannot_be_written_stops_nothing_and_is_counted() -> None:
-    def full(line: bytes) -> None:
-        raise BlockingIOError
+def test_a_log_that_cannot_be_written_stops_nothing_and_says_later_how_much_was_lost() -> None:
+    full = True
+    lines: list[dict[str, object]] = []
 
-    log = Log(full)
+    def write(line: bytes) -> None:
+        if full:
+            raise BlockingIOError
+        lines.append(json.loads(line))
+
+    log = Log(write)
     log(Event.STARTED)
+    log(Event.READY)
+    full = False
+    log(Event.STOPPING)
     log(Event.STOPPED)
-    assert log.lost == 2
+    assert [(line["event"], line.get("count")) for line in lines] == [
+        ("stopping", None),
+        ("log_lines_lost", 2),
+        ("stopped", None),
+    ]
 
 
 def test_every_event_has_a_word_of_its_own() -> None:
     words = [event.word for event in Event]
     assert len(set(words)) == len(words) == len(Event.__members__)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("(?:Event|Logged)", list(Event.__members__)), ("Alarm", list(Alarm.__members__))]
+)
+def test_nothing_is_declared_that_nobody_says(kind: str, names: list[str]) -> None:
+    rooms = Path(__file__).parents[3] / "mgate"
+    said = set(re.findall(rf"\b{kind}\.([A-Z_]+)", "\n".join(path.read_text() for path in rooms.rglob("*.py"))))
+    assert set(names) - said == set()
 
 
 def test_what_a_room_counts_is_what_a_scrape_sees() -> None:
