@@ -291,9 +291,8 @@ def _rows(given: argparse.Namespace) -> list[Row]:
         if name not in known:
             raise HouseError(f"--rows: {name} is none of {', '.join(known)}")
         row = known[name]
-        if row.rate and given.seconds:
-            row = row._replace(messages=max(int(row.rate * given.seconds), 1))
-        changes = {"messages": given.messages, "window": given.window, "binds": given.binds}
+        messages = int(row.rate * given.seconds) if row.rate and given.seconds else given.messages
+        changes = {"messages": messages, "window": given.window, "binds": given.binds}
         rows.append(row._replace(**{key: value for key, value in changes.items() if value}))
     return rows
 

@@ -159,7 +159,7 @@ class Instance:
 
 
 class Asker:
-    """Asks the daemon about messages, as a program of the bank would: GET /v1/messages?ref= on the push socket."""
+    """Asks the daemon over one of its sockets, as a program of the bank would."""
 
     def __init__(self, push_socket: Path) -> None:
         self._connection = _UnixConnection(str(push_socket))
@@ -176,13 +176,13 @@ class Asker:
             raise HouseError(f"mgated answers {response.status} to ?ref={ref}: {body[:500]!r}")
         return self._decoder.decode(body)["messages"]
 
-    def show(self, message_id: str, shape: type[_T]) -> _T:
-        """The story of one message, as the `shape` that is wanted of it. HouseError for any answer but 200."""
-        self._connection.request("GET", f"/v1/messages/{message_id}")
+    def get(self, path: str, shape: type[_T]) -> _T:
+        """What it answers to a path, as the `shape` that is wanted of it. HouseError for any answer but 200."""
+        self._connection.request("GET", path)
         response = self._connection.getresponse()
         body = response.read()
         if response.status != http.client.OK:
-            raise HouseError(f"mgated answers {response.status} to {message_id}: {body[:500]!r}")
+            raise HouseError(f"mgated answers {response.status} to {path}: {body[:500]!r}")
         return msgspec.json.decode(body, type=shape)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from mgate.peers.links import Answer, BatchLink, BrokeProtocol, Link, SingleLink
 from mgate.peers.told import Told, ToldLedger
 from mgate.peers.traffic import Draft, Maker, Mix
 
-TICK: Final = 0.002  # at a rate, a single push waits for this at most
+TICK: Final = 0.005  # at a rate, a single push waits for this at most
 RECONNECT: Final = 0.05
 MOST_AHEAD: Final = 0.1  # seconds of the rate that may be made up for after a pause
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from mgate import __version__
 from mgate.peers.demo import tables
 from mgate.peers.demo.reckoning import REFUSED, Told, by_class, count_operator, read_told, unsettled, why_not
-from mgate.peers.demo.stage import BINDS, RATE, WINDOW, Stage, new_folder, remove
+from mgate.peers.demo.stage import BINDS, RATE, Stage, new_folder, remove
 from mgate.peers.house import HouseError
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -95,10 +95,15 @@ def _raise_curtain(stage: Stage, console: Console) -> None:
         console, "operator", f"mgate-smsc {_short(SCRIPT)}", f"listens on 127.0.0.1:{port}, delivers nothing to anybody"
     )
     stage.make_instance(port)
-    told = f"mgatectl init DIR --smsc 127.0.0.1:{port} --binds {BINDS} --window {WINDOW} --rate {RATE} ..."
+    told = f"mgatectl init DIR --smsc HOST:PORT --binds {BINDS} --rate {RATE} ..."
     _step(console, "instance", told, "configuration and keys made")
     stage.start_daemon()
-    _step(console, "daemon", "mgated --config DIR/mgate.toml", f"ready after {stage.ready_after:.1f} s")
+    _step(
+        console,
+        "daemon",
+        "mgated --config DIR/mgate.toml",
+        f"ready after {stage.ready_after:.1f} s, {BINDS} binds open",
+    )
 
 
 def _play(stage: Stage, wish: Wish, console: Console) -> list[str]:

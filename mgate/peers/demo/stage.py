@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
+
+from msgspec import Struct
 
 from mgate.model.view import MessageView
 from mgate.peers.house import Asker, HouseError, Instance, Running, Smsc
@@ -15,12 +18,21 @@ from mgate.peers.smsc import ledger
 
 WINDOW: Final = 10
 BINDS: Final = 2
-RATE: Final = 100
+RATE: Final = 200
 _NAME: Final = "mgate-demo"
 _LONGEST_FOLDER: Final = 108 - 1 - len("/instance/run/metrics.sock")
 """The path of a UNIX socket has room for 108 octets, a NUL included (unix(7))."""
+_BOUND_LIMIT: Final = 20.0
 _CLIENT: Final = "[push.clients.local]\n"
 _CLIENT_SAYS: Final = 'default_sender = "ExampleBank"\ndefault_country = "BY"\n'
+
+
+class _Bind(Struct, frozen=True):
+    state: str
+
+
+class _Binds(Struct, frozen=True):
+    binds: tuple[_Bind, ...]
 
 
 class Stage:
@@ -57,10 +69,23 @@ class Stage:
         config.write_text(text.replace(_CLIENT, _CLIENT + _CLIENT_SAYS), encoding="utf-8")
 
     def start_daemon(self) -> None:
-        """mgated, ready when this returns."""
+        """mgated, ready and bound when this returns."""
         daemon = self.instance.start()
         self._running.append(("mgated", daemon))
         self.ready_after = self.instance.wait_ready(daemon)
+        self._wait_bound(daemon)
+
+    def _wait_bound(self, daemon: Running) -> None:
+        """Binds are opened one after the other, so that the operator is not stormed."""
+        asker = Asker(self.instance.path / "run" / "admin.sock")
+        until = time.monotonic() + _BOUND_LIMIT
+        try:
+            while any(bind.state != "bound" for bind in asker.get("/v1/binds", _Binds).binds):
+                if time.monotonic() > until:
+                    raise daemon.fault(f"has not opened its binds after {_BOUND_LIMIT:g} s")
+                time.sleep(0.05)
+        finally:
+            asker.close()
 
     @property
     def config(self) -> Path:
@@ -91,7 +116,7 @@ class Stage:
         """What mgate tells a client about its messages."""
         asker = Asker(self.instance.push_socket)
         try:
-            return [asker.show(message_id, MessageView) for message_id in ids]
+            return [asker.get(f"/v1/messages/{message_id}", MessageView) for message_id in ids]
         finally:
             asker.close()
 

@@ -17,19 +17,20 @@ _STYLES = {"delivered": "green", "undelivered": "red", "expired": "red", "uncert
 
 
 def class_table(lines: Sequence[ClassLine]) -> Table:
-    """Class by state, with times; only states that occur, the sum last."""
+    """Class by state, with times; only states that occur, the sum last. It fits on a screen of 80 columns."""
     states = [state for state in _STATES if any(line.states[state] for line in lines)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("class")
-    for name in ("messages", "SMS", *states):
+    for name in ("rows", "SMS", *states):
         table.add_column(name, justify="right", style=_STYLES.get(name, ""))
-    for name in ("push → sent\np50", "\np99", "sent → delivered\np50", "\np99"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("push → sent", "→ delivered"):
+        table.add_column(f"{name}\np50 / p99", justify="right", no_wrap=True)
     for line in lines:
         if line is lines[-1]:
             table.add_section()
         counts = [str(line.states[state] or "") for state in states]
-        table.add_row(line.name, str(line.messages), str(line.parts), *counts, *_times(line.sent, line.delivered))
+        times = (_times(line.sent), _times(line.delivered))
+        table.add_row(line.name, str(line.messages), str(line.parts), *counts, *times)
     return table
 
 
@@ -62,7 +63,8 @@ def operator_line(operator: Operator) -> Text:
 def curl(push_socket: Path, ref: str) -> str:
     """How to push one message, to be pasted into a shell."""
     return (
-        f"curl --unix-socket {push_socket} http://mgate/v1/messages \\\n"
+        f"curl --unix-socket {push_socket} \\\n"
+        f"  http://mgate/v1/messages \\\n"
         f"""  -d '{{"ref":"{ref}","to":"+375291110001","class":"otp","text":"Code 482913"}}'"""
     )
 
@@ -72,12 +74,5 @@ def curl_again(push_socket: Path, ref: str) -> str:
     return f"curl --unix-socket {push_socket} 'http://mgate/v1/messages?ref={ref}'"
 
 
-def _times(*pairs: Quantiles | None) -> list[str]:
-    cells = []
-    for pair in pairs:
-        cells += ["", ""] if pair is None else [_time(pair.p50), _time(pair.p99)]
-    return cells
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+def _times(pair: Quantiles | None) -> str:
+    return "" if pair is None else f"{pair.p50:.2f} / {pair.p99:.2f} s"
