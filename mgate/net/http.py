@@ -293,7 +293,8 @@ class Connection(protocol.Protocol):
         limits = self._limits
         match reader.phase:
             case Phase.IDLE if reader.waited > (limits.idle if self._spoke else limits.first_header):
-                self._count_drop()
+                if not self._spoke:
+                    self._count_drop()
                 self._close()
             case Phase.HEADER if reader.waited > limits.header:
                 self._take(_SLOW_HEADER)
