@@ -86,13 +86,12 @@ class Life:
             self._telemetry.sound(Alarm.KEYRING_MENDED, raised=True)
         house = self._house = wiring.build(self._config, self._log, self._telemetry, keyring, self._reactor)
         house.disk.look()
-        house.writer.start()
-        for asker in house.askers:
-            asker.start()
-        house.history.start()
+        memory = house.memory
+        for thread in (memory.writer, memory.near, memory.far, memory.history):
+            thread.start()
         house.board.refresh()
         self._open_sockets(house)
-        house.keeper.start()
+        memory.keeper.start()
         for account in house.accounts.values():
             account.start()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -164,7 +163,7 @@ class Life:
     def _unbind(self, house: wiring.House, in_time: Callable[[], None]) -> None:
         """The windows are empty, or have had their time: unbind, and let the last outcomes reach the disk."""
         gone = DeferredList([account.stop() for account in house.accounts.values()])
-        gone.addCallback(lambda _: house.front.settled(lambda: self._close(house, in_time)))
+        gone.addCallback(lambda _: house.memory.front.settled(lambda: self._close(house, in_time)))
 
     def _close(self, house: wiring.House, in_time: Callable[[], None]) -> None:
         in_time()
@@ -172,13 +171,12 @@ class Life:
         DeferredList(closing).addCallback(lambda _: self._leave(house))
 
     def _leave(self, house: wiring.House) -> None:
-        house.keeper.stop()
+        memory = house.memory
+        memory.keeper.stop()
         for listener in (*(push.listener for push in house.pushes), house.admin, house.metrics):
             listener.abort()
-        house.history.stop()
-        house.writer.stop()
-        for asker in house.askers:
-            asker.stop()
+        for thread in (memory.history, memory.writer, memory.near, memory.far):
+            thread.stop()
         self.status = EX_OK
         self._log(Event.STOPPED)
         self._reactor.stop()

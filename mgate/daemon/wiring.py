@@ -65,20 +65,34 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Doors:
+    """Every push client's door, and the room that they share."""
+
+    pushes: tuple[Push, ...]
+    requests: Room
+    answers: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The spool and the history. ``near`` answers the dispatcher, ``far`` whoever may wait."""
+
+    ears: Ears
+    sealing: Sealing
+    writer: Writer
+    front: Front
+    near: Asker
+    far: Asker
+    history: HistoryThread
+    keeper: Keeper
+    desk: Desk
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Everything that ``life`` starts and stops."""
 
-    config: Config
-    log: Log
-    telemetry: Telemetry
-    ears: Ears
-    keyring: Keyring
-    store: SqliteStore
-    writer: Writer
-    front: Front
-    askers: tuple[Asker, ...]
-    history: HistoryThread
-    keeper: Keeper
+    memory: Memory
     dispatcher: Dispatcher
     accounts: dict[str, SmppChannel]
     pushes: tuple[Push, ...]
@@ -123,16 +137,32 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     Raises:
         mgate.spool.engine.NewerSpool, ForeignSpool, StoreBroken, OSError: said for the operator.
     """
-    wall = time.time
-    post = reactor.callFromThread
+    memory = _memory(config, log, telemetry, keyring, reactor)
+    disk = SpoolDisk(config.spool.path, config.spool.min_free, telemetry, log)
+    accounts: dict[str, SmppChannel] = {}
+    dispatcher = Dispatcher(_ways_out(config, log, memory, accounts, reactor), memory.front, reactor, time.time)
+    doors = _doors(config, telemetry, memory, dispatcher, disk, reactor)
+    board = Board(config, telemetry, memory.far, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time)
+    hatch = Hatch(board, memory.desk, config, __version__, log)
+    local = next(push.api for push in doors.pushes if push.client.name == LOCAL)
+    inward = [route for route in local.routes() if route.method == "POST"]
+    admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
+    gauges = Gauges(telemetry, board, dispatcher, accounts)
+    metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
+    return House(memory, dispatcher, accounts, doors.pushes, admin, metrics, board, disk)
+
+
+def _memory(
+    config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reactor: AsyncioSelectorReactor
+) -> Memory:
+    """The spool and the history, with their threads and who hears of them."""
+    wall, post = time.time, reactor.callFromThread
+    path, folder, groups = config.spool.path, config.spool.history, groups_of(config)
     ears = Ears(log, telemetry, time.monotonic)
     # Before anything is written, keys of new periods included.
-    examine(config.spool.path, keyring.database)
-    keyring.prepare(groups_of(config), wall())
-
-    # Memory.
+    examine(path, keyring.database)
+    keyring.prepare(groups, wall())
     tags = Tags(keyring)
-    path, folder = config.spool.path, config.spool.history
     store = SqliteStore(path, keyring.database, _same_number(tags), PastRefs(folder), ears.journalled)
     ears.swept(store.sweep(int(wall() * 1000)))
     ids = IdSource(store.greatest_id())
@@ -142,39 +172,41 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     far = Asker(SqliteReader(path), post, ears.bug)
     front = Front(writer, near, sealing, wall, ears.fits, ears.damaged)
     history = HistoryThread(HistoryWriter(folder), Checkpointer(path), post)
-    keeper = Keeper(
-        front,
-        history,
-        sealing,
-        keyring,
-        groups_of(config),
-        config.spool.reference_days,
-        config.spool.journal_days,
-        reactor,
-        wall,
-        ears,
-    )
+    days = config.spool.reference_days, config.spool.journal_days
+    keeper = Keeper(front, history, sealing, keyring, groups, *days, reactor, wall, ears)
     desk = Desk(front, far, HistoryReader(folder), sealing, keyring, wall, ears.damaged)
-    disk = SpoolDisk(path, config.spool.min_free, telemetry, log)
+    return Memory(ears, sealing, writer, front, near, far, history, keeper, desk)
 
-    # The ways out.
-    accounts: dict[str, SmppChannel] = {}
+
+def _ways_out(
+    config: Config, log: Log, memory: Memory, accounts: dict[str, SmppChannel], reactor: AsyncioSelectorReactor
+) -> list[RoutePlan]:
+    """A plan for each operator account; the channels that the dispatcher builds by them stand in ``accounts``."""
 
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
         password = _password(sms)
 
         def make(outcomes: Outcomes) -> Channel:
             endpoint = HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
-            accounts[sms.route] = SmppChannel(sms, password, outcomes, front, endpoint, reactor, wall, log)
-            return accounts[sms.route]
+            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, time.time, log)
+            accounts[sms.route] = account
+            return account
 
         return make
 
-    plans = [RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in config.sms]
-    dispatcher = Dispatcher(plans, front, reactor, wall)
+    return [RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in config.sms]
 
-    # The ways in.
-    acceptance = Acceptance(front, sealing, dispatcher, wall, lambda: disk.room)
+
+def _doors(
+    config: Config,
+    telemetry: Telemetry,
+    memory: Memory,
+    dispatcher: Dispatcher,
+    disk: SpoolDisk,
+    reactor: AsyncioSelectorReactor,
+) -> Doors:
+    """A push socket for each client; all share the room for what is under way."""
+    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, lambda: disk.room)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
     requests, answers = Room(32 << 20), Room(config.push.results_total)
     limits = Limits(
@@ -182,37 +214,9 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     )
     pushes = []
     for client in config.push.clients:
-        api = PushApi(_client(client), acceptance, gathering, desk, reactor, wall, telemetry.push)
+        api = PushApi(_client(client), acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
         pushes.append(Push(client, api, Listener(Routes(api.routes()), reactor, limits, requests, answers)))
-
-    # The hatch.
-    board = Board(config, telemetry, far, dispatcher, accounts, disk, ears, time.monotonic, wall)
-    hatch = Hatch(board, desk, config, __version__, log)
-    local = next(push.api for push in pushes if push.client.name == LOCAL)
-    inward = [route for route in local.routes() if route.method == "POST"]
-    admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), requests, answers)
-    gauges = Gauges(telemetry, board, dispatcher, accounts)
-    metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(
-        config,
-        log,
-        telemetry,
-        ears,
-        keyring,
-        store,
-        writer,
-        front,
-        (near, far),
-        history,
-        keeper,
-        dispatcher,
-        accounts,
-        tuple(pushes),
-        admin,
-        metrics,
-        board,
-        disk,
-    )
+    return Doors(tuple(pushes), requests, answers)
 
 
 def _same_number(tags: Tags) -> SameNumber:

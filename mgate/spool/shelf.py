@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from mgate.model.entry import Told
-from mgate.model.message import State
+from mgate.model.message import Fate, State
 from mgate.spool.filter import RefFilter
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.queries import ATTEMPT, ROW, STATE, Names, Values, attempt_of, blob, read, row_of, select
@@ -35,15 +35,20 @@ class Hand:
     def __init__(self) -> None:
         self._rows: dict[int, Row] = {}
         self._by_tag: dict[tuple[str, bytes], Row] = {}
+        self._twice: set[tuple[str, bytes]] = set()
 
     def row(self, part: int) -> Row | None:
         """The row of a part, if it is at hand."""
         return self._rows.get(part)
 
     def operator_id(self, account: str, tag: bytes) -> Found | None:
-        """The attempt at hand that bears this id of the account: the newest attempt of its part."""
-        row = self._by_tag.get((account, tag))
-        if row is None or row.newest is None or row.newest.operator_tag != tag:
+        """The one attempt at hand that bears this id of the account and waits for its receipt.
+
+        None where the disk must be asked: ids that an operator gave twice are all looked at there.
+        """
+        key = (account, tag)
+        row = None if key in self._twice else self._by_tag.get(key)
+        if row is None or row.newest is None or row.newest.operator_tag != tag or row.newest.fate is not Fate.ACCEPTED:
             return None
         return Found(row.id, row.newest.n, tag)
 
@@ -54,7 +59,9 @@ class Hand:
         self._rows[row.id] = row
         attempt = row.newest
         if attempt is not None and attempt.operator_tag is not None:
-            self._by_tag[attempt.route, attempt.operator_tag] = row
+            key = (attempt.route, attempt.operator_tag)
+            if self._by_tag.setdefault(key, row) is not row:
+                self._twice.add(key)
         if len(self._rows) > HELD:
             self.let_go(next(iter(self._rows)))
 
@@ -70,6 +77,7 @@ class Hand:
         """Forget everything."""
         self._rows.clear()
         self._by_tag.clear()
+        self._twice.clear()
 
 
 class ShelfOnSqlite:

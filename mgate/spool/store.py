@@ -77,6 +77,15 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _open(path: Path, database: bytes) -> sqlite3.Connection:
+    try:
+        connection = connect(path)
+        migrate(connection, database)
+    except sqlite3.Error as error:
+        raise _kind(error) from error
+    return connection
+
+
 class SqliteStore:
     """A ``Store`` in one SQLite file.
 
@@ -96,11 +105,10 @@ class SqliteStore:
         past: Past,
         journalled: Callable[[Sequence[Told]], None] | None = None,
     ) -> None:
-        self._db = connect(path)
+        self._db = _open(path, database)
         self._wal = path.with_name(path.name + "-wal")
         self._commits = 0
         self._journalled = journalled
-        migrate(self._db, database)
         self._same_number = same_number
         self._names = Names(self._db)
         self._names.refresh()
@@ -191,6 +199,8 @@ class SqliteStore:
                 break
             greatest = rows[-1][0]
             yield [tag for _, tag in rows]
+            if len(rows) < SLICE:
+                break  # what is accepted from now on is added by its commit
         yield from self._past.tags()
 
     # ---- the transaction -------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ from typing import Final, assert_never
 
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
-from mgate.spool.ledger import PATIENCE, Ledger, newest
-from mgate.spool.lifecycle import Event, advance, failed_beside, fold_parts, may_become
+from mgate.spool.ledger import Ledger, newest
+from mgate.spool.lifecycle import Event, advance, fold_parts, may_become
 from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Shelf, Touched
 from mgate.spool.verbs import (
     Accept,
     Cancel,
-    Cancelled,
     Clash,
     End,
     Ends,
@@ -32,17 +31,13 @@ from mgate.spool.verbs import (
     NewInbound,
     NewMessage,
     Release,
-    Released,
     Result,
     Trim,
     Verb,
     Wake,
     Wish,
-    Woken,
 )
-
-LOOK_AGAIN: Final = 60_000
-"""A part whose life ends while it is leased: its outcome will say, so look again after a minute (milliseconds)."""
+from mgate.spool.wishes import cancel, release, wake
 
 SameNumber = Callable[[int, bytes, Sequence[str]], bool]
 """Whether a phone tag of this period is that of one of these numbers."""
@@ -108,11 +103,11 @@ class Turn:
             case KeepInbound():
                 return self._keep_inbound(verb.messages)
             case Cancel():
-                return self._cancel(verb)
+                return cancel(self.ledger, verb)
             case Release():
-                return self._release(verb.part, verb.attempts)
+                return release(self.ledger, verb)
             case Wake():
-                return self._wake(verb.limit)
+                return wake(self.ledger, self._shelf.wakes(self._now, verb.limit))
             case Forget():
                 self.forgotten.extend(verb.messages)
                 return len(verb.messages)
@@ -370,102 +365,14 @@ class Turn:
             self.ledger.next_sequence += 1
         return len(messages)
 
-    # ---- wishes ----------------------------------------------------------------------------------------------------
-
-    def _cancel(self, wish: Cancel) -> Cancelled:
-        self.ledger.load_messages([wish.message])
-        head = self.ledger.rows.get(wish.message)
-        if head is None or head.n != 1 or (wish.client and head.client != wish.client):
-            return Cancelled("unknown")
-        rows = self.ledger.siblings(head)
-        states = {row.state for row in rows}
-        if states == {State.CANCELLED}:
-            return Cancelled("cancelled")
-        if states <= ENDED:
-            return Cancelled("ended")
-        doubtful = [row for row in rows if row.state not in ENDED and Fate.IN_DOUBT in self.ledger.fates(row)]
-        for row in doubtful:
-            if row.state is State.READY:
-                self.ledger.stop(row, Event.CANCEL, wish.reason)
-            else:
-                self.ledger.forbid_repeat(row)
-        if State.LEASED in states:
-            return Cancelled("leaving")
-        if doubtful:
-            return Cancelled("may_have_left")
-        if states != {State.READY}:
-            return Cancelled("left")
-        for row in rows:
-            self.ledger.stop(row, Event.CANCEL, wish.reason)
-        return Cancelled("cancelled")
-
-    def _release(self, part: int, attempts: int) -> Released:
-        self.ledger.load([part])
-        row = self.ledger.rows.get(part)
-        if row is None or row.attempts != attempts or not self._may_repeat(row):
-            return Released(done=False)
-        self.ledger.apply(row, Event.REPEAT, "released")
-        row.due = self._now
-        return Released(done=True)
-
-    def _may_repeat(self, row: Row) -> bool:
-        return (
-            row.state is State.UNCERTAIN
-            and row.expires > self._now
-            and not failed_beside(sibling.state for sibling in self.ledger.siblings(row))
-        )
-
-    # ---- time ------------------------------------------------------------------------------------------------------
-
-    def _wake(self, limit: int) -> Woken:
-        parts = self._shelf.wakes(self._now, limit)
-        self.ledger.load(parts)
-        for part in parts:
-            row = self.ledger.rows[part]
-            if row.wake <= self._now:
-                self._wake_one(row)
-        return Woken(len(parts))
-
-    def _wake_one(self, row: Row) -> None:
-        over = row.expires <= self._now
-        if over:
-            self.ledger.erase(row)
-        match row.state:
-            case State.READY if over:
-                self.ledger.stop(row, Event.LAPSE, "life_over")
-            case State.READY:
-                self.ledger.set_wake(row, row.expires)
-            case State.LEASED:
-                self.ledger.set_wake(row, self._now + LOOK_AGAIN)
-            case State.SENT if row.expires + PATIENCE <= self._now:
-                self.ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
-            case State.SENT:
-                self.ledger.set_wake(row, row.expires + PATIENCE if over else row.expires)
-            case State.UNCERTAIN:
-                self._wake_uncertain(row)
-            case _:
-                pass  # it ended in this very commit
-
-    def _wake_uncertain(self, row: Row) -> None:
-        if row.due and row.due <= self._now:
-            if not row.repeats_off and self._may_repeat(row):
-                self.ledger.apply(row, Event.REPEAT, "")
-                row.due = self._now
-                return
-            row.due = 0
-            self.ledger.touch(row)
-        if row.expires + PATIENCE <= self._now:
-            self.ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
-        else:
-            self.ledger.set_wake(row, self.ledger.wake_of_uncertain(row))
-
 
 def _best(receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | None:
-    """The attempt that bears the best form of the receipt's id; of several, one that still waits for it."""
+    """The attempt that bears the best form of the receipt's id; of several, the one leased last that still waits."""
     for tag in receipt.tags:
         same = known.get((receipt.account, tag))
         if same:
-            return next((hit for hit in same if may_become(hit[1].fate, Fate.DELIVERED)), same[0])
+            waiting = [hit for hit in same if may_become(hit[1].fate, Fate.DELIVERED)]
+            return max(waiting or same, key=lambda hit: hit[1].leased)
     return None
 
 

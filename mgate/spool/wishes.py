@@ -1,0 +1,108 @@
+"""What a person wishes of a message, and what the clock asks of it. Pure: each moves rows of a ``Ledger``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mgate.model.message import ENDED, Fate, State
+from mgate.spool.ledger import PATIENCE, Ledger
+from mgate.spool.lifecycle import Event, failed_beside
+from mgate.spool.rows import Row
+from mgate.spool.verbs import Cancel, Cancelled, Release, Released, Woken
+
+LOOK_AGAIN: Final = 60_000
+"""A part whose life ends while it is leased: its outcome will say, so look again after a minute (milliseconds)."""
+
+
+def cancel(ledger: Ledger, wish: Cancel) -> Cancelled:
+    """Cancel what has not left; what is in doubt is not repeated."""
+    ledger.load_messages([wish.message])
+    head = ledger.rows.get(wish.message)
+    if head is None or head.n != 1 or (wish.client and head.client != wish.client):
+        return Cancelled("unknown")
+    rows = ledger.siblings(head)
+    states = {row.state for row in rows}
+    if states == {State.CANCELLED}:
+        return Cancelled("cancelled")
+    if states <= ENDED:
+        return Cancelled("ended")
+    doubtful = [row for row in rows if row.state not in ENDED and Fate.IN_DOUBT in ledger.fates(row)]
+    for row in doubtful:
+        if row.state is State.READY:
+            ledger.stop(row, Event.CANCEL, wish.reason)
+        else:
+            ledger.forbid_repeat(row)
+    if State.LEASED in states:
+        return Cancelled("leaving")
+    if doubtful:
+        return Cancelled("may_have_left")
+    if states != {State.READY}:
+        return Cancelled("left")
+    for row in rows:
+        ledger.stop(row, Event.CANCEL, wish.reason)
+    return Cancelled("cancelled")
+
+
+def release(ledger: Ledger, wish: Release) -> Released:
+    """Let an uncertain part be repeated, if it still stands as she saw it."""
+    ledger.load([wish.part])
+    row = ledger.rows.get(wish.part)
+    if row is None or row.attempts != wish.attempts or not _may_repeat(ledger, row):
+        return Released(done=False)
+    ledger.apply(row, Event.REPEAT, "released")
+    row.due = ledger.now
+    return Released(done=True)
+
+
+def _may_repeat(ledger: Ledger, row: Row) -> bool:
+    return (
+        row.state is State.UNCERTAIN
+        and row.expires > ledger.now
+        and not failed_beside(sibling.state for sibling in ledger.siblings(row))
+    )
+
+
+def wake(ledger: Ledger, parts: Sequence[int]) -> Woken:
+    """Do what the clock asks of these parts."""
+    ledger.load(parts)
+    for part in parts:
+        row = ledger.rows[part]
+        if row.wake <= ledger.now:
+            _wake_one(ledger, row)
+    return Woken(len(parts))
+
+
+def _wake_one(ledger: Ledger, row: Row) -> None:
+    over = row.expires <= ledger.now
+    if over:
+        ledger.erase(row)
+    match row.state:
+        case State.READY if over:
+            ledger.stop(row, Event.LAPSE, "life_over")
+        case State.READY:
+            ledger.set_wake(row, row.expires)
+        case State.LEASED:
+            ledger.set_wake(row, ledger.now + LOOK_AGAIN)
+        case State.SENT if row.expires + PATIENCE <= ledger.now:
+            ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
+        case State.SENT:
+            ledger.set_wake(row, row.expires + PATIENCE if over else row.expires)
+        case State.UNCERTAIN:
+            _wake_uncertain(ledger, row)
+        case _:
+            pass  # it ended in this very commit
+
+
+def _wake_uncertain(ledger: Ledger, row: Row) -> None:
+    if row.due and row.due <= ledger.now:
+        if not row.repeats_off and _may_repeat(ledger, row):
+            ledger.apply(row, Event.REPEAT, "")
+            row.due = ledger.now
+            return
+        row.due = 0
+        ledger.touch(row)
+    if row.expires + PATIENCE <= ledger.now:
+        ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
+    else:
+        ledger.set_wake(row, ledger.wake_of_uncertain(row))
