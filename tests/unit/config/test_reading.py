@@ -320,3 +320,11 @@ def test_the_limits_of_every_span_are_lengths_of_time_themselves() -> None:
     for span in spans:
         assert read_span(span.low) is not None
         assert read_span(span.high) is not None
+
+
+def test_the_settings_that_the_operations_page_shows_are_settings(tmp_path: Path) -> None:
+    page = (SHIPPED.parents[1] / "docs" / "operations.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    config = read(write(tmp_path, block))
+    assert config.admin.socket == Path("/run/mgate/admin.sock")
+    assert config.local.socket == Path("/run/mgate/push.sock")
