@@ -75,4 +75,8 @@ def curl_again(push_socket: Path, ref: str) -> str:
 
 
 def _times(pair: Quantiles | None) -> str:
-    return "" if pair is None else f"{pair.p50:.2f} / {pair.p99:.2f} s"
+    return "" if pair is None else f"{_seconds(pair.p50)} / {_seconds(pair.p99)} s"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds < 9.995 else f"{seconds:.1f}"
