@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import pytest
 
-from mgate.peers.demo.main import SCRIPT
 from mgate.peers.demo.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,11 +53,16 @@ BLOCKS = [block for page in PAGES for block in _blocks(page)]
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with tempfile.TemporaryDirectory(prefix="mgt-") as folder, Stage(Path(folder), SCRIPT) as built:
-        built.make_instance(built.start_operator())
-        built.start_daemon()
-        yield built
-        assert built.stop() == []
+    with tempfile.TemporaryDirectory(prefix="mgt-") as name:
+        folder, script = Path(name) / "demo", Path(name) / "script.toml"
+        folder.mkdir()
+        # An operator that delivers everything: some commands fail when a message was not delivered.
+        script.write_text("[receipts]\ndelay = 0.05\n")
+        with Stage(folder, script) as built:
+            built.make_instance(built.start_operator())
+            built.start_daemon()
+            yield built
+            assert built.stop() == []
 
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=block.place) for block in BLOCKS if not block.why_not])
