@@ -90,6 +90,7 @@ class Daemon:
                 with self._told():
                     yield from _result_lines(wire)
             except NotReachable:
+                sender.stop()
                 if sender.failure is not None:
                     raise sender.failure from None
                 raise

@@ -194,7 +194,8 @@ def test_the_same_file_pushed_again_finds_its_own_rows(shell: Shell, door: Door)
 
 
 def test_after_a_break_the_same_file_goes_on_where_it_broke(shell: Shell, door: Door) -> None:
-    lines = "".join(f"+37529111{n:04},text {n},service\n" for n in range(500))
+    # More than any buffer holds, so that the daemon breaks off while the sender is in the middle of a row.
+    lines = "".join(f"+37529111{n:04},text {n} {'x' * 2000},service\n" for n in range(500))
     path = shell.write("a.csv", f"to,text,class\n{lines}")
     out = shell.folder / "out.csv"
     door.break_after = 100
