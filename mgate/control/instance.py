@@ -14,8 +14,8 @@ from mgate.seal.errors import SealError
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Keyring
 
-LONGEST_PASSWORD: Final = 8
-"""SMPP 3.4, section 5.2.2: a C-octet string of at most 9, its NUL included."""
+LONGEST_PASSWORD: Final = 64
+"""SMPP 3.4, section 5.2.2, allows 8 and a NUL; operators give longer ones and take them, so only a mistake is refused."""
 
 CONFIG: Final = "mgate.toml"
 _ACCOUNT: Final = "op-a"
@@ -101,7 +101,7 @@ def _password(path: Path) -> bytes:
     except OSError as error:
         raise CannotInit(f"{path}: the password cannot be read: {error.strerror}") from error
     if not 1 <= len(line) <= LONGEST_PASSWORD or not line.isascii() or b"\n" in line or b"\0" in line:
-        raise CannotInit(f"{path}: must hold one line of 1 to {LONGEST_PASSWORD} ASCII characters, as SMPP 3.4 allows")
+        raise CannotInit(f"{path}: must hold one line of 1 to {LONGEST_PASSWORD} ASCII characters")
     return line + b"\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from mgate.daemon.board import Board
 from mgate.dispatch.dispatcher import Dispatcher
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from mgate.net.exchange import JSON, Request, header
+from mgate.net.http import Listener
 from mgate.net.routing import Route
 from mgate.telemetry import OutcomeWord, Telemetry
 
@@ -31,12 +32,18 @@ class Gauges:
     """Answers Prometheus and whoever asks for health."""
 
     def __init__(
-        self, telemetry: Telemetry, board: Board, dispatcher: Dispatcher, accounts: Mapping[str, SmppChannel]
+        self,
+        telemetry: Telemetry,
+        board: Board,
+        dispatcher: Dispatcher,
+        accounts: Mapping[str, SmppChannel],
+        doors: Sequence[Listener],
     ) -> None:
         self._telemetry = telemetry
         self._board = board
         self._dispatcher = dispatcher
         self._accounts = accounts
+        self._doors = doors
 
     def routes(self) -> tuple[Route, ...]:
         """What the metrics listener serves."""
@@ -67,4 +74,6 @@ class Gauges:
                 numbers.open.n = int(status.state is BindState.BOUND)
                 numbers.in_flight.n = way.slots.used_on(bind.index)
                 numbers.window.n = way.slots.total // len(account.binds)
+        self._telemetry.push.connections.n = sum(len(door.connections) for door in self._doors)
+        self._telemetry.push.dropped.n = sum(door.dropped for door in self._doors)
         self._telemetry.spool.leases.n = sum(way.leased + way.offered for way in self._dispatcher.ways.values())

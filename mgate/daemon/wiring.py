@@ -147,7 +147,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     local = next(push.api for push in doors.pushes if push.client.name == LOCAL)
     inward = [route for route in local.routes() if route.method == "POST"]
     admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
-    gauges = Gauges(telemetry, board, dispatcher, accounts)
+    gauges = Gauges(telemetry, board, dispatcher, accounts, [push.listener for push in doors.pushes])
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
     return House(memory, dispatcher, accounts, doors.pushes, admin, metrics, board, disk)
 
@@ -208,14 +208,15 @@ def _doors(
     """A push socket for each client; all share the room for what is under way."""
     acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, lambda: disk.room)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
-    requests, answers = Room(32 << 20), Room(config.push.results_total)
+    requests, answers, places = Room(32 << 20), Room(config.push.results_total), Room(config.push.connections)
     limits = Limits(
         connections=config.push.connections, backlog=config.push.results, stuck=int(config.push.stuck_after)
     )
     pushes = []
     for client in config.push.clients:
         api = PushApi(_client(client), acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
-        pushes.append(Push(client, api, Listener(Routes(api.routes()), reactor, limits, requests, answers)))
+        listener = Listener(Routes(api.routes()), reactor, limits, requests, answers, places)
+        pushes.append(Push(client, api, listener))
     return Doors(tuple(pushes), requests, answers)
 
 

@@ -19,14 +19,14 @@ from typing import Final, NamedTuple, Protocol
 from mgate.spool import queries
 from mgate.spool.engine import StoreBroken, StoreFull
 from mgate.spool.filter import RefFilter
-from mgate.spool.queries import Names, Value, write
+from mgate.spool.queries import Names, Value, read, select, write
 from mgate.spool.rows import Attempt, Early, KnownRef, Row, Touched
 from mgate.spool.schema import migrate
 from mgate.spool.shelf import ShelfOnSqlite
 from mgate.spool.turn import SameNumber, Turn
 from mgate.spool.verbs import Result, Trim, Verb
 
-BUCKET: Final = 1 << 14
+BUCKET: Final = 1 << 12
 """Rows a bucket of a tag index holds: small enough that the newest stays in the page cache."""
 
 SLICE: Final = 1_000
@@ -256,8 +256,7 @@ class SqliteStore:
                 "INSERT OR IGNORE INTO inbound VALUES (?, ?, ?, ?, ?)",
                 (inbound.id, account, inbound.created, inbound.period, inbound.sealed),
             )
-        for message, event in turn.forgotten:
-            self._forget(message, event)
+        self._forget(turn.forgotten)
         for trim in turn.trims:
             self._trim(trim)
 
@@ -314,16 +313,16 @@ class SqliteStore:
         self._db.executemany("DELETE FROM early_tag WHERE tag = ? AND early = ?", [(tag, found) for tag in early.tags])
         self._db.execute("DELETE FROM early WHERE id = ?", (found,))
 
-    def _forget(self, message: int, event: int) -> None:
-        head = self._db.execute(
-            "SELECT parts, attempts FROM part WHERE id = ? AND event = ?", (message, event)
-        ).fetchone()
-        if head is None:
+    def _forget(self, messages: Sequence[tuple[int, int]]) -> None:
+        """Delete these messages, but for those whose journal has moved on since they were copied."""
+        if not messages:
             return
-        last = message + head[0] - 1
-        self._db.execute("DELETE FROM part WHERE id BETWEEN ? AND ?", (message, last))
-        if head[0] > 1 or head[1] > 1:
-            self._db.execute("DELETE FROM attempt WHERE part BETWEEN ? AND ?", (message, last))
+        found = {head: facts for head, *facts in read(self._db, _facts_to_forget, [head for head, _ in messages])}
+        still = [(head, *found[head][1:]) for head, event in messages if head in found and found[head][0] == event]
+        parts = [head + n for head, count, _ in still for n in range(count)]
+        tried = [head + n for head, count, attempts in still if count > 1 or attempts > 1 for n in range(count)]
+        write(self._db, _delete_parts, [(part,) for part in parts])
+        write(self._db, _delete_attempts, [(part,) for part in tried])
 
     def _trim(self, trim: Trim) -> None:
         old = self._db.execute(
@@ -338,6 +337,18 @@ class SqliteStore:
                 "DELETE FROM journal WHERE sequence < ? AND at < ?", (first[0] + trim.limit, trim.journal_before)
             )
         self._shelf.refresh()
+
+
+def _facts_to_forget(heads: int) -> str:
+    return select("id, event, parts, attempts", "part", "id", heads)
+
+
+def _delete_parts(parts: int) -> str:
+    return f"DELETE FROM part WHERE id IN ({','.join('?' * parts)})"
+
+
+def _delete_attempts(parts: int) -> str:
+    return f"DELETE FROM attempt WHERE part IN ({','.join('?' * parts)})"
 
 
 def _told(turn: Turn) -> list[Told]:

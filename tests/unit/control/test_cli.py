@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,11 +74,11 @@ def test_a_failed_init_leaves_nothing_behind(shell: Shell, option: str, value: s
     assert not (shell.folder / "i").exists()
 
 
-@pytest.mark.parametrize("password", ["", "two\nlines\n", "ninechars\n", "пароль\n"])
+@pytest.mark.parametrize("password", ["", "two\nlines\n", "x" * 65 + "\n", "пароль\n"])
 def test_a_password_that_smpp_cannot_carry_is_refused(shell: Shell, password: str) -> None:
     result = shell.init("--password-file", shell.write("bad", password))
     assert result.exit_code == 1
-    assert "one line of 1 to 8 ASCII characters" in result.stderr
+    assert "one line of 1 to 64 ASCII characters" in result.stderr
     assert password.strip() == "" or password.strip() not in result.stderr
 
 
@@ -263,9 +264,11 @@ def test_a_refused_message_says_the_field_and_the_code(shell: Shell, door: Door)
 
 
 def test_the_command_line_knows_neither_twisted_nor_the_spool() -> None:
+    # Measuring coverage would load sqlite3 for its own use.
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, mgate.control.cli; print(*sys.modules)"],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[3], env=bare, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert "mgate.control.talk" in loaded
     for foreign in ("twisted", "sqlite3", "mgate.spool", "mgate.net", "mgate.telemetry"):
