@@ -15,7 +15,7 @@ from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Keyring
 
 LONGEST_PASSWORD: Final = 64
-"""SMPP 3.4, section 5.2.2, allows 8 and a NUL; operators give longer ones and take them, so only a mistake is refused."""
+"""SMPP 3.4, section 5.2.2, allows 8 and a NUL; operators give longer ones and take them: only a mistake is refused."""
 
 CONFIG: Final = "mgate.toml"
 _ACCOUNT: Final = "op-a"
