@@ -102,7 +102,11 @@ class Smsc(Running):
         self.ledger = folder / "smsc.ledger"
         command = ["-m", "mgate.peers.smsc.main", str(path), "--port", "0", "--ledger", str(self.ledger)]
         super().__init__("smsc", [*command, "--hash-key-file", str(key_file)], folder)
-        self.port = self._port()
+        try:
+            self.port = self._port()
+        except BaseException:
+            self.kill()  # whoever interrupts us has nothing yet to stop it by
+            raise
 
     def _port(self) -> int:
         for _ in range(500):

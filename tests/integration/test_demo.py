@@ -170,6 +170,23 @@ def test_kept_up_it_takes_the_curl_that_it_prints_and_ends_in_order(folder: Path
     assert _processes_of(folder) == []
 
 
+def test_interrupted_in_the_middle_it_leaves_nothing(folder: Path) -> None:
+    command = ["tools/demo", "--folder", str(folder / "demo"), "--result", str(folder / "result.csv")]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            for line in demo.stdout:
+                if line.startswith("  push"):
+                    demo.send_signal(signal.SIGINT)
+            assert demo.wait(LIMIT) == 130
+        finally:
+            demo.kill()
+    assert not (folder / "demo").exists()
+    assert _processes_of(folder) == []
+
+
 def _lines_to_paste(lines: Iterator[str]) -> str:
     """What is printed to be pasted, up to the last of it."""
     pasted = ""

@@ -25,6 +25,7 @@ RESULT: Final = ROOT / "demo" / "result.csv"
 WAIT_LIMIT: Final = 45
 """Seconds for the operator's last receipt. Its script needs ten or so."""
 _WIDE: Final = 120
+_STOPPING: Final = "\nStopping; what is on its way gets ten seconds."
 _INTERRUPTED: Final = 128 + signal.SIGINT
 
 
@@ -63,7 +64,11 @@ def run(wish: Wish, console: Console) -> int:
     wish.result.parent.mkdir(parents=True, exist_ok=True)
     try:
         with Stage(folder, SCRIPT) as stage:
-            faults = _act(stage, wish, console)
+            try:
+                faults = _act(stage, wish, console)
+            except KeyboardInterrupt:
+                console.print(_STOPPING)
+                raise
     except KeyboardInterrupt:
         remove(folder)
         raise
@@ -150,13 +155,13 @@ def _stay(stage: Stage, console: Console) -> None:
     console.print("All stays up until Ctrl-C. Push one from another terminal, and ask what became of it:")
     _shell(console, tables.curl(stage.instance.push_socket, "try-1"))
     _shell(console, tables.curl_again(stage.instance.push_socket, "try-1"))
-    console.print("Look into the daemon:")
+    console.print("\nLook into the daemon:")
     _shell(console, f"export MGATE_CONFIG={shlex.quote(str(stage.config))}\ntools/venv mgatectl status")
     try:
         while stage.all_alive():
             time.sleep(0.2)
     except KeyboardInterrupt:
-        console.print("\nStopping.")
+        console.print(_STOPPING)
 
 
 def _step(console: Console, name: str, command: str, outcome: str) -> None:
@@ -169,7 +174,6 @@ def _shell(console: Console, lines: str) -> None:
     """Lines to paste: never wrapped, never cut."""
     console.print()
     console.print("\n".join(f"  {line}" for line in lines.splitlines()), style="cyan", soft_wrap=True)
-    console.print()
 
 
 def _short(path: Path) -> str:

@@ -132,8 +132,9 @@ class Stage:
         """Stop what runs, the daemon first; a sentence for each that did not end well."""
         faults = []
         while self._running:
-            name, process = self._running.pop()
+            name, process = self._running[-1]
             status = process.stop()
+            self._running.pop()
             if status != 0:
                 faults.append(str(process.fault(f"ended with status {status} when {name} was stopped")))
         return faults
@@ -142,7 +143,12 @@ class Stage:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            # A second Ctrl-C does not wait for the daemon's drain.
+            for _, process in self._running:
+                process.kill()
 
 
 def new_folder(wanted: Path | None) -> Path:

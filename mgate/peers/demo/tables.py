@@ -71,7 +71,7 @@ def curl(push_socket: Path, ref: str) -> str:
 
 def curl_again(push_socket: Path, ref: str) -> str:
     """How to ask what became of it."""
-    return f"curl --unix-socket {push_socket} 'http://mgate/v1/messages?ref={ref}'"
+    return f"curl --unix-socket {push_socket} \\\n  'http://mgate/v1/messages?ref={ref}'"
 
 
 def _times(pair: Quantiles | None) -> str:
