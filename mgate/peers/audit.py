@@ -47,14 +47,22 @@ class Attempt(Struct, frozen=True):
     repeat: bool = False
 
 
+class PartState(Struct, frozen=True):
+    """Where one part stands: parts of one message may end apart."""
+
+    part: int
+    state: str
+
+
 class Says(Struct, frozen=True):
-    """What mgate says about one message."""
+    """What mgate says about one message; its `state` is the fold of its parts."""
 
     id: str
     ref: str
     state: str
     parts: int = 1
     attempts: tuple[Attempt, ...] = ()
+    part_states: tuple[PartState, ...] = ()
 
 
 class Kind(Enum):
@@ -103,6 +111,10 @@ class _Case(NamedTuple):
 
     def attempts(self, part: int) -> list[Attempt]:
         return [attempt for attempt in self.says.attempts if attempt.part == part]
+
+    def state(self, part: int) -> str:
+        """Where the part stands; where the message does, when mgate does not tell them apart."""
+        return next((one.state for one in self.says.part_states if one.part == part), self.says.state)
 
     def taken(self, part: int) -> list[Submitted]:
         """The rows that the operator did not refuse."""
@@ -217,9 +229,10 @@ def _unexplained(case: _Case, part: int) -> str:
     doubts = [attempt for attempt in attempts if attempt.fate == "in_doubt"]
     if claims:
         return f"mgate says {claims[0]}"
-    if case.says.state in UNDER_WAY or case.says.state in ("expired", "cancelled"):
+    state = case.state(part)
+    if state in UNDER_WAY or state in ("expired", "cancelled"):
         return ""
-    if case.says.state == "undelivered":
+    if state == "undelivered":
         return "" if case.rows else "it ended undelivered, and no part of it was submitted"
     if not doubts:
         return "no attempt is marked in doubt"

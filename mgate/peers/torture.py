@@ -47,6 +47,7 @@ delay = [0.05, 6.0]
 states = {{ DELIVRD = 0.95, UNDELIV = 0.05 }}
 duplicates = 0.02
 before_response = 0.05
+intermediates = 0.1
 other_bind = 0.2
 """
 WINDOW: Final = 20
@@ -207,7 +208,7 @@ def report(evidence: Evidence, findings: Findings, folder: Path) -> bool:
     (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     repeats, marked = counts.get("repeats", 0), counts.get("parts in doubt", 0)
     lost = by_kind[Kind.LOST] + by_kind[Kind.MISSING]
-    _say(f"{lost} lost, {repeats} repeats ({by_kind[Kind.REPEATED]} unmarked), {marked} parts left in doubt")
+    _say(f"{lost} lost, {repeats} repeats ({by_kind[Kind.REPEATED]} unmarked), {marked} parts with a doubt left")
     return not findings.violations and not evidence.besides
 
 

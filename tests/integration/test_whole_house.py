@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+CALM = Path(__file__).parents[2] / "etc" / "smsc" / "calm.toml"
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -28,7 +30,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 def test_two_kills_under_load_lose_nothing_and_repeat_only_what_is_marked(folder: Path) -> None:
     done = run(
         "mgate.peers.torture", "kill", "--rounds", "2", "--seed", "1", "--rate", "60", "--most", "1.5",
-        "--drain", "60", "--folder", str(folder),
+        "--drain", "60", "--folder", str(folder), "--script", str(CALM),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all promises kept" in done.stdout

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from mgate.peers.audit import Attempt, Findings, Kind, Says, compare
+from mgate.peers.audit import Attempt, Findings, Kind, PartState, Says, compare
 from mgate.peers.smsc.ledger import Acknowledged, Delivered, Row, Submitted
 from mgate.peers.told import Told
 
@@ -127,6 +127,15 @@ def test_a_doubt_that_the_class_does_not_repeat_explains_an_absence() -> None:
         assert findings.violations == ()
         assert findings.counts["parts not at the operator, explained"] == 1
         assert findings.counts["parts in doubt"] == 1
+
+
+def test_a_part_that_expired_beside_one_in_doubt_is_no_loss() -> None:
+    ledgers = Ledgers().add("a", parts=2, traffic="marketing", state="uncertain")
+    ledgers.rows.clear()
+    ledgers.bend("a", attempts=(Attempt(1, 1, "in_doubt", stamp(NOW)),))
+    assert ledgers.kinds() == [Kind.MISSING]
+    ledgers.bend("a", part_states=(PartState(1, "uncertain"), PartState(2, "expired")))
+    assert ledgers.kinds() == []
 
 
 def test_a_code_in_doubt_with_time_to_live_must_have_been_sent_again() -> None:
