@@ -298,7 +298,9 @@ def _ended_rightly(case: _Case) -> Iterator[Violation]:
     state = case.says.state
     if state == "delivered" and not all("DELIVRD" in states for states in sent):
         yield case.wrong(Kind.WRONG_END, "not every part had a receipt that says so")
-    if state == "undelivered" and not case.refused and not any(states - {"DELIVRD"} for states in sent):
+    # Where one part never left, the message is undelivered though the others arrived.
+    unsent = any(case.state(part) in ("expired", "cancelled") and not case.taken(part) for part in case.parts)
+    if state == "undelivered" and not (case.refused or unsent or any(states - {"DELIVRD"} for states in sent)):
         yield case.wrong(Kind.WRONG_END, "no part was refused, and none had a receipt of failure")
     if state in ("expired", "cancelled") and any(case.taken(part) for part in case.parts):
         yield case.wrong(Kind.WRONG_END, "it says that it never left, and the operator took it")

@@ -283,6 +283,17 @@ def test_a_final_state_needs_its_ground() -> None:
     assert Kind.WRONG_END in ledgers.kinds()
 
 
+def test_a_part_that_never_left_is_ground_for_undelivered_beside_delivered_ones() -> None:
+    ledgers = Ledgers().add("a", parts=2, state="undelivered")
+    assert Kind.WRONG_END in ledgers.kinds()
+    del ledgers.rows[3:]
+    ledgers.bend("a", attempts=(Attempt(1, 1, "delivered"), Attempt(2, 1, "refused")))
+    ledgers.bend("a", part_states=(PartState(1, "delivered"), PartState(2, "expired")))
+    assert ledgers.kinds() == []
+    ledgers.submit("a", 2, 2)
+    assert Kind.WRONG_END in ledgers.kinds()
+
+
 def test_a_refusal_is_ground_enough_for_undelivered() -> None:
     ledgers = Ledgers().add("a", state="undelivered")
     ledgers.rows = [msgspec.structs.replace(ledgers.rows[0], id="", status=0x0B)]
