@@ -428,7 +428,11 @@ def push(  # one option each
     defaults = {field: value for field, value in (("class", traffic), ("sender", sender)) if value}
     sheet = open_sheet(file, _mapping(mapping), defaults)
     errand = Errand(sheet, result, wait_limit if wait else None, sys.stderr.isatty() and not asked.as_json)
-    done = errand.rehearse() if dry_run else errand.run(asked.daemon())
+    try:
+        done = errand.rehearse() if dry_run else errand.run(asked.daemon())
+    except KeyboardInterrupt:
+        asked.note("stopped; what was answered is taken. Push the same file again: it goes on where it stopped")
+        sys.exit(FAILED)
     asked.say(done, *(tables.rehearsal_tables(done) if dry_run else tables.push_tables(done)))
     if done.open:
         asked.note(f"{done.open} have not ended yet; ask for them with: mgatectl message find --ref REF")

@@ -41,6 +41,8 @@ _LAST: Final = 9.5
 
 _TICK: Final = 1.0
 _LAGGED: Final = 0.5
+_GRACE: Final = 10.0
+"""Seconds without any open bind that are no alarm yet: a start, a reconnect, a short pause."""
 
 
 class Life:
@@ -59,7 +61,7 @@ class Life:
         self._house: wiring.House | None = None
         self._ports: list[IListeningPort] = []
         self._lock: TextIO | None = None
-        self._ticked = time.monotonic()
+        self._ticked = self._open_at = time.monotonic()
         self.status = EX_SOFTWARE
 
     # ---- the start -------------------------------------------------------------------------------------------------
@@ -141,7 +143,10 @@ class Life:
         self._reactor.callLater(_TICK, self._tick)
 
     def _no_bind_open(self, house: wiring.House) -> None:
-        closed = not any(account.open_binds() for account in house.accounts.values())
+        now = time.monotonic()
+        if any(account.open_binds() for account in house.accounts.values()):
+            self._open_at = now
+        closed = now - self._open_at > _GRACE
         if self._telemetry.sound(Alarm.NO_BIND_OPEN, raised=closed):
             self._log(Event.ALARM_RAISED if closed else Event.ALARM_CLEARED, alarm=Alarm.NO_BIND_OPEN.value)
 

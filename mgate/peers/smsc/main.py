@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import click
 from twisted.internet import asyncioreactor
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 
@@ -116,8 +117,8 @@ def serve(script: Script, port: int, ledger: Ledger, fingerprint: Fingerprint, s
     operator = Operator(script, ledger, fingerprint, reactor)
     try:
         listening = reactor.listenTCP(port, Sessions(operator), interface=script.host)
-    except OSError as error:
-        click.echo(f"{script.host}:{port}: {error}", err=True)
+    except CannotListenError as error:
+        click.echo(f"{script.host}:{port}: cannot listen here: {error.socketError}; is one running already?", err=True)
         return FAILED
     click.echo(f"listening on {script.host}:{cast('IPv4Address', listening.getHost()).port}")
     sys.stdout.flush()
