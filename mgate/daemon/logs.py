@@ -1,16 +1,18 @@
 """Foreign voices: what Twisted, asyncio, the standard library and the interpreter say goes into our log, scrubbed.
 
-A traceback keeps its frames and the kind of its error. The error's own words go through the scrubber, because a library
-may quote what it was given; the values of locals never appear.
+A traceback keeps its frames and the kind of its error; the values of locals never appear. The words of our own errors,
+of the system and of SQLite are kept: they name places. Those of any other error are not, because a library may quote
+what it was given, and that may be a customer's message.
 """
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import traceback
 from types import TracebackType
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogBeginner
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,7 +21,8 @@ from mgate.telemetry import Event, Log
 
 def listen(log: Log) -> None:
     """Let everything foreign speak through ``log``."""
-    globalLogPublisher.addObserver(_Twisted(log))
+    # To begin is to end Twisted's own beginning, which prints whole tracebacks beside ours.
+    globalLogBeginner.beginLoggingTo([_Twisted(log)], discardBuffer=True, redirectStandardIO=False)
     root = logging.getLogger()
     root.handlers = [_Standard(log)]
     root.setLevel(logging.WARNING)
@@ -29,7 +32,14 @@ def listen(log: Log) -> None:
 
 def bug(log: Log, error: BaseException, what: str) -> None:
     """Log an error of ours: its kind and where it came from."""
-    log(Event.BUG, error=type(error).__name__, detail=f"{what}: {error}", frames=_frames(error.__traceback__))
+    words = _words(error)
+    detail = f"{what}: {words}" if words else what
+    log(Event.BUG, error=type(error).__name__, detail=detail, frames=_frames(error.__traceback__))
+
+
+def _words(error: BaseException | None) -> str:
+    ours = type(error).__module__.startswith("mgate.")
+    return str(error) if ours or isinstance(error, OSError | sqlite3.Error) else ""
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
@@ -48,7 +58,7 @@ class _Twisted:
         if isinstance(failure, Failure):
             error = failure.value
             frames = _frames(None if error is None else error.__traceback__)
-            self._log(Event.BUG, error=type(error).__name__, detail=str(error), frames=frames)
+            self._log(Event.BUG, error=type(error).__name__, detail=_words(error), frames=frames)
         elif level in (LogLevel.warn, LogLevel.error, LogLevel.critical):
             kind = Event.FOREIGN_WARNING if level is LogLevel.warn else Event.FOREIGN_ERROR
             self._log(kind, source=str(event.get("log_namespace", "")), detail=str(event.get("log_format", "")))
@@ -61,5 +71,5 @@ class _Standard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = Event.FOREIGN_ERROR if record.levelno >= logging.ERROR else Event.FOREIGN_WARNING
-        # The format without its arguments: they are what a library was given.
-        self._log(kind, source=record.name, detail=str(record.msg))
+        # The format without its arguments: they are what a library was given. asyncio puts them into further lines.
+        self._log(kind, source=record.name, detail=str(record.msg).partition("\n")[0])

@@ -137,6 +137,7 @@ class Keeper:
         self._wall = wall
         self._observer = observer
         self._encode = msgspec.msgpack.Encoder().encode
+        self._damaged: set[int] = set()
         self._stopped = False
 
     def start(self) -> None:
@@ -172,7 +173,9 @@ class Keeper:
         if self._stopped:
             return
         now = int(self._wall() * 1000)
-        self._front.ask(lambda reader: _ended(reader, now), self._seal)
+        # Those that cannot be opened stay: they are told once, and must not stand in the way of the others.
+        damaged = frozenset(self._damaged)
+        self._front.ask(lambda reader: _ended(reader, now, damaged), self._seal)
 
     def _seal(self, records: Sequence[Record]) -> None:
         stories = [story for story in map(self._story, records) if story is not None]
@@ -190,6 +193,7 @@ class Keeper:
             text = self._sealing.text(head, envelope, record.body)
             plain = self._encode(story_of(record, envelope, text, self._sealing.operator_id))
         except SealError as error:
+            self._damaged.add(head.id)
             self._observer.damaged(head.id, error)
             return None
         return SealedStory(
@@ -258,6 +262,6 @@ class Keeper:
             self._observer.dropped(period)
 
 
-def _ended(reader: Reader, now: int) -> list[Record]:
-    heads = reader.ended(now, ROUND)
+def _ended(reader: Reader, now: int, but: frozenset[int]) -> list[Record]:
+    heads = [head for head in reader.ended(now, ROUND + len(but)) if head not in but][:ROUND]
     return reader.records(heads) if heads else []

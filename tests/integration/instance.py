@@ -308,7 +308,8 @@ class House:
 
     def events(self, *words: str) -> list[dict[str, Any]]:
         """The log lines of all its daemons with one of these events."""
-        lines = [json.loads(line) for daemon in self.daemons for line in daemon.said().splitlines()]
+        said = [line for daemon in self.daemons for line in daemon.said().splitlines(keepends=True)]
+        lines = [json.loads(line) for line in said if line.endswith("\n")]
         return [line for line in lines if line["event"] in words]
 
     def mgatectl(self, *arguments: str, limit: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -78,7 +78,7 @@ def test_kills_under_load_lose_nothing_and_repeat_only_what_is_marked(house: Hou
         waiting = sum(lane["waiting"] for lane in ask(house.admin_socket, "GET", "/v1/status").body["lanes"])
         return last not in ("ready", "leased") and not binds and not waiting
 
-    told = {}
+    told: dict[str, dict[str, Any]] = {}
     open_states = {"ready", "waiting", "leased", "sent"}
 
     def settled() -> bool:
