@@ -5,8 +5,9 @@ An engine's test module inherits these classes (or ``StoreClaims``, which is all
 """
 
 from tests.conformance.store_acceptance import AcceptanceClaims
-from tests.conformance.store_answers import OutcomeClaims, ReceiptClaims
+from tests.conformance.store_answers import OutcomeClaims
 from tests.conformance.store_questions import QuestionClaims
+from tests.conformance.store_receipts import ReceiptClaims
 from tests.conformance.store_time import TimeClaims
 from tests.conformance.store_wishes import CancelClaims, GroupClaims, ReleaseClaims
 

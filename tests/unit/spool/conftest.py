@@ -2,5 +2,13 @@
 
 import pytest
 
-for _module in ("player", "store_acceptance", "store_answers", "store_questions", "store_time", "store_wishes"):
+for _module in (
+    "player",
+    "store_acceptance",
+    "store_answers",
+    "store_questions",
+    "store_receipts",
+    "store_time",
+    "store_wishes",
+):
     pytest.register_assert_rewrite(f"tests.conformance.{_module}")
