@@ -240,7 +240,7 @@ class Turn:
         attempt = ledger.attempt(row, end.attempt)
         if attempt is None:
             return
-        learnt = end.operator_tag != b"" and attempt.operator_tag is None
+        learnt = end.operator_tag != b"" and attempt.operator_id is None
         if learnt:
             attempt.operator_tag = end.operator_tag
             attempt.operator_id = end.operator_id
@@ -324,7 +324,11 @@ class Turn:
         return hits
 
     def _hear_one(self, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Fit:
-        hit = _best(receipt, known) or self._by_reference(receipt)
+        hit = _best(receipt, known)
+        if hit is None:
+            hit = self._by_reference(receipt)
+            if hit is not None:
+                self._learn(*hit, receipt, known)
         if hit is not None:
             return Fit("matched" if self.ledger.hear(*hit, receipt.told, receipt.reason) else "repeat")
         key = receipt.tags[0] if receipt.tags else b""
@@ -332,6 +336,18 @@ class Turn:
             Early(receipt.account, key, receipt.tags, receipt.told, receipt.reason, receipt.reference, self._now)
         )
         return Fit("early")
+
+    def _learn(self, row: Row, attempt: Attempt, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> None:
+        """A receipt that our reference led home tells the operator's id too: the next one may bear no reference, or
+        come when the attempt is no longer in doubt."""
+        if not receipt.tags or attempt.operator_tag is not None:
+            return
+        tag = receipt.tags[0]
+        attempt.operator_tag = tag
+        row.touched |= Touched.OPERATOR
+        self.ledger.keep(row, attempt)
+        known.setdefault((receipt.account, tag), []).append((row, attempt))
+        self._hear_early(row, attempt, tag)
 
     def _by_reference(self, receipt: Heard) -> Hit | None:
         """The one open or doubtful attempt of the account that bears this reference and goes to this number."""

@@ -161,6 +161,26 @@ class ReceiptClaims(Played):
         player.end(second, OK, operator_id="a")
         assert [player.state(first), player.state(second)] == [State.UNCERTAIN, State.DELIVERED]
 
+    def test_a_receipt_found_by_its_reference_teaches_the_operators_id(self, player: Player) -> None:
+        head = doubtful(player)
+        assert player.hear("a", told=Told.ENROUTE, reference=1, number=NUMBER) == "matched"
+        assert player.fates(head) == [Fate.ACCEPTED]
+        assert player.hear("a") == "matched"
+        assert player.state(head) is State.DELIVERED
+
+    def test_the_id_of_a_late_answer_stands_above_one_that_a_receipt_taught(self, player: Player) -> None:
+        head = doubtful(player)
+        player.hear("a", told=Told.ENROUTE, reference=1, number=NUMBER)
+        player.end(head, OK, operator_id="b")
+        assert player.hear("b") == "matched"
+        assert player.state(head) is State.DELIVERED
+
+    def test_an_early_receipt_is_found_by_an_id_that_a_later_receipt_teaches(self, player: Player) -> None:
+        head = doubtful(player)
+        assert player.hear("a") == "early"
+        player.hear("a", told=Told.ENROUTE, reference=1, number=NUMBER)
+        assert player.state(head) is State.DELIVERED
+
     def test_a_reference_of_an_earlier_attempt_is_found(self, player: Player) -> None:
         head = repeated(player)
         assert player.hear(reference=1, number=NUMBER) == "matched"
