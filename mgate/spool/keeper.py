@@ -89,9 +89,18 @@ class HistoryThread:
 
         self._line.put(do)
 
-    def checkpoint(self, least: int) -> None:
-        """Copy the WAL into the spool's file if it has more than ``least`` octets."""
-        self._line.put(lambda: self._checkpointer.step(least))
+    def checkpoint(self, least: int, answer: Callable[[Exception | None], None]) -> None:
+        """Copy the WAL into the spool's file if it has more than ``least`` octets; ``answer`` hears what went wrong."""
+
+        def do() -> None:
+            failed: Exception | None = None
+            try:
+                self._checkpointer.step(least)
+            except Exception as error:  # noqa: BLE001  # a full disk must not end the thread that makes room
+                failed = error
+            self._post(lambda: answer(failed))
+
+        self._line.put(do)
 
     def stop(self) -> None:
         """Finish what is in line and come back when the thread has ended."""
@@ -138,6 +147,7 @@ class Keeper:
         self._observer = observer
         self._encode = msgspec.msgpack.Encoder().encode
         self._damaged: set[int] = set()
+        self._checkpoint_failed = False
         self._stopped = False
 
     def start(self) -> None:
@@ -230,8 +240,14 @@ class Keeper:
 
     def _checkpoint(self) -> None:
         if not self._stopped:
-            self._history.checkpoint(CHECKPOINT_LEAST)
-            self._later(CHECKPOINT_EVERY, self._checkpoint)
+            self._history.checkpoint(CHECKPOINT_LEAST, self._checkpointed)
+
+    def _checkpointed(self, failed: Exception | None) -> None:
+        # Told once, not once a second for as long as it lasts.
+        if failed is not None and not self._checkpoint_failed:
+            self._observer.failed_round("checkpoint", failed)
+        self._checkpoint_failed = failed is not None
+        self._later(CHECKPOINT_EVERY, self._checkpoint)
 
     # ---- throwing away ---------------------------------------------------------------------------------------------
 
