@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import sys
+import threading
 import traceback
 from types import TracebackType
 
@@ -23,6 +25,10 @@ def listen(log: Log) -> None:
     """Let everything foreign speak through ``log``."""
     # To begin is to end Twisted's own beginning, which prints whole tracebacks beside ours.
     globalLogBeginner.beginLoggingTo([_Twisted(log)], discardBuffer=True, redirectStandardIO=False)
+    # What nobody catches is printed with its words by the interpreter, unless it is told not to.
+    threading.excepthook = lambda uncaught: bug(log, uncaught.exc_value, "in a thread")
+    sys.excepthook = lambda _kind, error, _trace: bug(log, error, "uncaught")
+    sys.unraisablehook = lambda uncaught: bug(log, uncaught.exc_value, "in a finalizer")
     root = logging.getLogger()
     root.handlers = [_Standard(log)]
     root.setLevel(logging.WARNING)
@@ -30,11 +36,11 @@ def listen(log: Log) -> None:
     logging.getLogger("smpplib").setLevel(logging.CRITICAL)
 
 
-def bug(log: Log, error: BaseException, what: str) -> None:
+def bug(log: Log, error: BaseException | None, what: str) -> None:
     """Log an error of ours: its kind and where it came from."""
     words = _words(error)
     detail = f"{what}: {words}" if words else what
-    log(Event.BUG, error=type(error).__name__, detail=detail, frames=_frames(error.__traceback__))
+    log(Event.BUG, error=type(error).__name__, detail=detail, frames=_frames(error.__traceback__ if error else None))
 
 
 def _words(error: BaseException | None) -> str:

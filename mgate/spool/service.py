@@ -113,6 +113,9 @@ class Writer:
             self._store.close()
         except StoreBroken as error:
             self._on_broken(error)
+        except Exception as error:  # noqa: BLE001  # a daemon whose writer is dead would keep everybody waiting for ever
+            self._on_bug(error)
+            self._on_broken(StoreBroken(f"a bug of mgate ended the writer: {type(error).__name__}"))
 
     def _take(self) -> list[_Job]:
         """The next batch; an empty one when the day is over."""

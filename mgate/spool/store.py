@@ -180,8 +180,17 @@ class SqliteStore:
             self._loading = self._everything_remembered()
 
     def checkpoint(self, mode: str) -> None:
-        """Copy the WAL into the file; ``mode`` is PASSIVE, RESTART or TRUNCATE."""
-        self._db.execute(f"PRAGMA wal_checkpoint({mode})")
+        """Copy the WAL into the file; ``mode`` is PASSIVE, RESTART or TRUNCATE. Without room it stays as it is, safe.
+
+        Raises:
+            StoreBroken: the disk cannot be trusted any more.
+        """
+        try:
+            self._db.execute(f"PRAGMA wal_checkpoint({mode})")
+        except sqlite3.Error as error:
+            kind = _kind(error)
+            if isinstance(kind, StoreBroken):
+                raise kind from error
 
     def close(self) -> None:
         """See ``engine.Store``."""
@@ -213,7 +222,10 @@ class SqliteStore:
             self._db.execute("COMMIT")
             self._hold(turn)
         except sqlite3.Error as error:
-            self._roll_back()
+            try:
+                self._roll_back()
+            except sqlite3.Error as worse:
+                raise StoreBroken(f"{error}; and then the transaction could not be rolled back: {worse}") from error
             raise _kind(error) from error
         except BaseException:
             self._roll_back()

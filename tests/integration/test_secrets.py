@@ -72,6 +72,19 @@ from mgate.daemon.main import main
 main()
 """
 
+BROKEN_WRITER = """
+from mgate.spool.store import SqliteStore
+
+def broken(self, verbs, now):
+    if any(type(verb).__name__ == "Accept" for verb in verbs):
+        raise ValueError("quartzfinch +375291117739")
+    return commit(self, verbs, now)
+
+commit, SqliteStore.commit = SqliteStore.commit, broken
+from mgate.daemon.main import main
+main()
+"""
+
 
 class Told:
     """Everything that was answered, to be searched at the end."""
@@ -325,6 +338,21 @@ def test_a_bug_is_told_by_its_kind_and_its_place_and_never_by_what_it_was_given(
     house.stop()
     said = house.daemon.words.read_bytes()
     assert not [form for word in (REF, "quartzfinch", NUMBERS[39]) for form in forms(word) if form in said]
+
+
+def test_a_bug_in_the_writer_ends_the_daemon_and_is_told_no_otherwise(house: House) -> None:
+    house.bugs_allowed = True
+    house.make()
+    house.start(command=("-c", BROKEN_WRITER))
+    with pytest.raises((OSError, http.client.HTTPException)):
+        house.push(f"{REF}-1", **_fields(1))
+    assert house.daemon.wait() == 74
+    (line,) = house.events("bug")
+    assert (line["error"], bool(line["frames"])) == ("ValueError", True)
+    said = house.daemon.words.read_bytes()
+    assert not [form for word in ("quartzfinch", NUMBERS[39]) for form in forms(word) if form in said]
+    house.start()
+    assert house.push(f"{REF}-1", **_fields(1)).status == 202
 
 
 def _answered(house: House, target: str) -> None:
