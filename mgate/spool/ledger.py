@@ -148,7 +148,7 @@ class Ledger:
         reason = newest(row).reason
         if row.state is State.NO_RECEIPT:
             return  # a late receipt of failure corrects nothing: it did not arrive, and nobody was told that it did
-        if isinstance(cause, Deferred):
+        if isinstance(cause, Deferred) and not self._told_of_failure(row):
             if failed_beside(sibling.state for sibling in self.siblings(row)):
                 self.apply(row, Event.EXHAUST, "sibling_failed")
                 return
@@ -157,6 +157,10 @@ class Ledger:
             row.due = due
             return
         self.apply(row, Event.EXHAUST, after_refusal(reason).reason)
+
+    def _told_of_failure(self, row: Row) -> bool:
+        """Whether a receipt said of an earlier attempt that it failed: that is final, whatever became of the others."""
+        return Fate.UNDELIVERED in self.fates(row)
 
     def give_back(self, row: Row) -> None:
         """Provably not written: note (a) of the table."""
@@ -171,6 +175,8 @@ class Ledger:
         elif rest is Event.LOSE_REPLY and (over or row.repeats_off or siblings_failed):
             row.repeats_off = row.repeats_off or siblings_failed
             self.doubt(row, link_alive=False, reason="not_written")
+        elif rest is Event.EXHAUST and self._told_of_failure(row):
+            self.apply(row, Event.EXHAUST, "undelivered")
         elif over:
             self.apply(row, Event.RETURN, "")
             self.stop(row, Event.LAPSE, "life_over")

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
-from mgate.spool.ledger import Ledger, newest
+from mgate.spool.ledger import NEVER, Ledger, newest
 from mgate.spool.lifecycle import Event, advance, fold_parts, may_become
 from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Shelf, Touched
 from mgate.spool.verbs import (
@@ -252,7 +252,7 @@ class Turn:
             ledger.keep(row, attempt)
         if moved:
             self._settle(row, attempt, end)
-        elif row.state in ENDED:
+        elif row.state in ENDED and row.wake == NEVER:
             ledger.await_end(row)
         if learnt:
             self._hear_early(row, attempt, end.operator_tag)

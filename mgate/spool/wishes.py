@@ -48,7 +48,7 @@ def release(ledger: Ledger, wish: Release) -> Released:
     """Let an uncertain part be repeated, if it still stands as she saw it."""
     ledger.load([wish.part])
     row = ledger.rows.get(wish.part)
-    if row is None or row.attempts != wish.attempts or not _may_repeat(ledger, row):
+    if row is None or row.attempts != wish.attempts or row.repeats_off or not _may_repeat(ledger, row):
         return Released(done=False)
     ledger.apply(row, Event.REPEAT, "released")
     row.due = ledger.now

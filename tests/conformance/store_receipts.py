@@ -4,7 +4,7 @@ import pytest
 
 from mgate.model.entry import Told
 from mgate.model.message import Fate, State
-from mgate.model.outcome import Accepted
+from mgate.model.outcome import Accepted, Outcome
 from mgate.spool.verbs import Fit, Hear, KeepInbound, NewInbound
 from tests.conformance.player import (
     HOUR,
@@ -21,7 +21,7 @@ from tests.conformance.player import (
     tag,
 )
 from tests.conformance.store_acceptance import Played
-from tests.conformance.store_answers import LOST, NOT_WRITTEN, doubtful, repeated
+from tests.conformance.store_answers import LOST, NOT_WRITTEN, THROTTLED, doubtful, repeated
 
 
 class ReceiptClaims(Played):
@@ -199,6 +199,15 @@ class ReceiptClaims(Played):
         assert (player.state(head), player.fates(head)) == (State.SENT, [Fate.UNDELIVERED, Fate.ACCEPTED])
         player.hear("b")
         assert (player.state(head), player.fates(head)) == (State.DELIVERED, [Fate.UNDELIVERED, Fate.DELIVERED])
+
+    @pytest.mark.parametrize("last", [NOT_WRITTEN, THROTTLED])
+    def test_a_receipt_of_failure_is_final_whatever_becomes_of_the_repeat(self, player: Player, last: Outcome) -> None:
+        head = repeated(player)
+        player.end(head, OK, attempt=1, operator_id="a")
+        player.hear("a", told=Told.UNDELIVERED)
+        assert player.state(head) is State.LEASED
+        player.end(head, last, attempt=2)
+        assert player.state(head) is State.UNDELIVERED
 
     def test_a_part_is_delivered_when_any_attempt_is(self, player: Player) -> None:
         head = repeated(player)

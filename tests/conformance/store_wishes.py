@@ -196,6 +196,11 @@ class ReleaseClaims(Played):
         ready, sent = player.ready(message(1)), player.sent(message(2))
         assert [player.release(ready, 0), player.release(sent, 1), player.release(number_of(9), 0)] == [False] * 3
 
+    def test_what_its_client_called_off_is_not_released(self, player: Player) -> None:
+        head = doubtful(player)
+        assert player.cancel(head) == "may_have_left"
+        assert not player.release(head, 1)
+
     def test_nothing_is_released_after_its_life(self, player: Player) -> None:
         head = doubtful(player, life=HOUR)
         player.pass_time(HOUR)
