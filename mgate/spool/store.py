@@ -380,20 +380,40 @@ def _size(path: Path) -> int:
 
 
 class Checkpointer:
-    """Copies the WAL into the file from a connection of its own, so that no commit waits for it. One thread uses it."""
+    """Copies the WAL into the file from a connection of its own, so that no commit waits for it. One thread uses it.
+
+    A WAL that nobody writes to any more is emptied too: it still holds pages as they were before, among them the texts
+    that have been erased since.
+    """
 
     def __init__(self, path: Path) -> None:
         self._wal = path.with_name(path.name + "-wal")
         self._db = connect(path)
+        self._db.execute("PRAGMA busy_timeout = 0")
+        self._seen = (0, 0)
 
     def step(self, least: int) -> None:
-        """Copy what can be copied, if the WAL has more than ``least`` octets."""
-        if _size(self._wal) > least:
+        """Copy what can be copied, if the WAL has more than ``least`` octets or has not changed since the last step."""
+        seen = _look(self._wal)
+        if seen[0] > least:
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        elif seen[0] and seen == self._seen:
+            # Where somebody reads or writes after all, this does nothing and comes again.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._seen = seen
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+
+def _look(path: Path) -> tuple[int, int]:
+    """Size, and nanoseconds of the last change."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 class _Buckets:

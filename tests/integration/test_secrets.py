@@ -312,6 +312,22 @@ def test_the_text_of_a_delivered_otp_is_gone_from_every_page_and_one_that_waits_
     assert waiting[30:94] in octets
 
 
+def test_the_text_of_a_delivered_otp_is_gone_from_the_log_of_a_quiet_spool_too(house: House) -> None:
+    house.begin(CALM)
+    house.pause()
+    name = house.pushed(f"{REF}-0", "otp", **_fields(0))
+    (body,) = until(lambda: sealed_texts(house), "it is in the spool")
+    house.resume()
+    house.wait_state(name, "delivered")
+
+    def gone() -> bool:
+        return not [path for path in house.path.rglob("*") if path.is_file() and body[30:94] in path.read_bytes()]
+
+    until(gone, "no page of it is left")
+    house.push("goes on")
+    house.stop()
+
+
 def test_the_text_of_an_otp_that_the_operator_refused_is_gone_too_when_it_is_in_history(house: House) -> None:
     house.begin(f'{CALM}[errors]\nprefixes = {{ "{NUMBERS[7]}" = "ESME_RINVDSTADR" }}\n')
     name = house.pushed(f"{REF}-7", "otp", **(_fields(7) | {"valid_for": 2}))
