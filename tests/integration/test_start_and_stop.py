@@ -235,11 +235,13 @@ def test_an_operator_that_is_down_at_the_start_is_waited_for_and_one_that_comes_
 def test_a_wall_clock_that_steps_back_an_hour_stops_no_timer(house: House) -> None:
     flag = house.folder / "stepped"
     house.operator.start("[silence]\nsubmits = 1.0\nreceipts = false\n")
-    house.make('response_limit = "1s"\nenquire_link = "1s"\n')
+    house.make('response_limit = "2s"\n')
     house.start(command=("-c", STEP, str(flag)))
     house.wait_bound()
-    flag.touch()
+    # The timer of its answer is set before the step.
     name = house.pushed("late")
+    until(house.operator.submits, "it is out")
+    flag.touch()
     told = house.wait_state(name, "uncertain", limit=6.0)
     assert told["attempts"][0]["reason"] == "response_timeout"
     uptime = ask(house.admin_socket, "GET", "/v1/status").body["uptime"]
