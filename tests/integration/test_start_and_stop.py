@@ -220,8 +220,7 @@ def test_an_operator_that_is_down_at_the_start_is_waited_for_and_one_that_comes_
     house.start()
     first = house.pushed("before")
     until(lambda: house.binds()[0]["last_error"], "the refusal is told")
-    alarms = lambda: ask(house.metrics_socket, "GET", "/health").body["alarms"]  # noqa: E731  # a question for until
-    until(lambda: "no_bind_open" in alarms(), "ten seconds without a bind are an alarm")
+    until(lambda: "no_bind_open" in _alarms(house), "ten seconds without a bind are an alarm")
     house.operator.start()
     house.wait_state(first, "delivered")
     house.operator.stop()
@@ -229,7 +228,11 @@ def test_an_operator_that_is_down_at_the_start_is_waited_for_and_one_that_comes_
     second = house.pushed("between")
     house.operator.start()
     house.wait_state(second, "delivered")
-    until(lambda: not ask(house.metrics_socket, "GET", "/health").body["alarms"], "the alarm is cleared")
+    until(lambda: not _alarms(house), "the alarm is cleared")
+
+
+def _alarms(house: House) -> list[str]:
+    return list(ask(house.metrics_socket, "GET", "/health").body["alarms"])
 
 
 def test_a_wall_clock_that_steps_back_an_hour_stops_no_timer(house: House) -> None:
