@@ -422,8 +422,7 @@ def push(  # one option each
     """Push the messages of a CSV file.
 
     Columns: to, text, class; and if you like ref, sender, valid_for, not_before, not_after, group, tags. A row without
-    a ref gets one from the file's content and its own number, so the same file can be pushed again after a break: what
-    was taken is recognised.
+    a ref gets one from the file's content and its number, so a file can be pushed again: what was taken is known.
     """
     defaults = {field: value for field, value in (("class", traffic), ("sender", sender)) if value}
     sheet = open_sheet(file, _mapping(mapping), defaults)
@@ -431,8 +430,7 @@ def push(  # one option each
     try:
         done = errand.rehearse() if dry_run else errand.run(asked.daemon())
     except KeyboardInterrupt:
-        asked.note("stopped; what was answered is taken. Push the same file again: it goes on where it stopped")
-        sys.exit(FAILED)
+        sys.exit("stopped; what was answered is taken. Push the same file again: it goes on where it stopped")
     asked.say(done, *(tables.rehearsal_tables(done) if dry_run else tables.push_tables(done)))
     if done.open:
         asked.note(f"{done.open} have not ended yet; ask for them with: mgatectl message find --ref REF")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mgate.daemon.logs import bug
 from mgate.model.message import ENDED
@@ -80,6 +82,12 @@ class Ears:
     def damaged(self, part: int, error: SealError) -> None:
         """A record cannot be opened."""
         self._log(Event.RECORD_QUARANTINED, message=part, error=type(error).__name__, detail=str(error))
+        if self._telemetry.sound(Alarm.RECORD_QUARANTINED, raised=True):
+            self._log(Event.ALARM_RAISED, alarm=Alarm.RECORD_QUARANTINED.value)
+
+    def damaged_file(self, path: Path, error: sqlite3.Error) -> None:
+        """A file of history cannot be read."""
+        self._log(Event.RECORD_QUARANTINED, path=str(path), error=type(error).__name__, detail=str(error))
         if self._telemetry.sound(Alarm.RECORD_QUARANTINED, raised=True):
             self._log(Event.ALARM_RAISED, alarm=Alarm.RECORD_QUARANTINED.value)
 

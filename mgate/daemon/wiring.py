@@ -174,7 +174,7 @@ def _memory(
     history = HistoryThread(HistoryWriter(folder), Checkpointer(path), post)
     days = config.spool.reference_days, config.spool.journal_days
     keeper = Keeper(front, history, sealing, keyring, groups, *days, reactor, wall, ears)
-    desk = Desk(front, far, HistoryReader(folder), sealing, keyring, wall, ears.damaged)
+    desk = Desk(front, far, HistoryReader(folder, ears.damaged_file), sealing, keyring, wall, ears.damaged)
     return Memory(ears, sealing, writer, front, near, far, history, keeper, desk)
 
 

@@ -161,4 +161,4 @@ def _answer(one: Kept | Clash) -> Answer:
 
 
 def _no_room(reason: str) -> Refusal:
-    return refusal(Code.BUSY, "", f"{reason}; nothing was taken, send it again", retry_after=_RETRY)
+    return refusal(Code.NOT_KEPT, "", f"{reason}; nothing was taken, send it again", retry_after=_RETRY)

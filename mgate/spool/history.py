@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -175,7 +176,12 @@ class _transaction:  # noqa: N801  # reads as a word of the ``with`` statement
         self._file.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._file.execute("COMMIT" if error is None else "ROLLBACK")
+        try:
+            if error is None:
+                self._file.execute("COMMIT")
+        finally:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
 
 
 def _newest_bucket(file: sqlite3.Connection, table: str) -> int:
@@ -239,10 +245,14 @@ class FoundStory(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoryReader:
-    """Finds stories. Opens a file for each question and closes it after; one thread uses it."""
+    """Finds stories. Opens a file for each question and closes it after; one thread uses it.
 
-    def __init__(self, folder: Path) -> None:
+    ``on_damaged`` is told of a file that cannot be read; what else is known is still answered.
+    """
+
+    def __init__(self, folder: Path, on_damaged: Callable[[Path, sqlite3.Error], None]) -> None:
         self._folder = folder
+        self._on_damaged = on_damaged
 
     def by_id(self, message: int, periods: Sequence[int]) -> FoundStory | None:
         """The story of a message that was accepted in one of these periods."""
@@ -265,12 +275,13 @@ class HistoryReader:
         path = story_file(self._folder, period)
         if not path.exists():
             return []
-        file = _reading(path)
+        columns = "id, client, class, created, expires, sealed"
         try:
-            columns = "id, client, class, created, expires, sealed"
-            rows = file.execute(f"SELECT {columns} FROM story WHERE {where}", key).fetchall()  # ours
-        finally:
-            file.close()
+            with closing(_reading(path)) as file:
+                rows = file.execute(f"SELECT {columns} FROM story WHERE {where}", key).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._on_damaged(path, error)
+            return []
         return [FoundStory(row[0], period, *row[1:]) for row in rows]
 
 

@@ -177,10 +177,12 @@ def test_interrupted_in_the_middle_it_leaves_nothing(folder: Path) -> None:
     ) as demo:
         try:
             assert demo.stdout is not None
+            said = []
             for line in demo.stdout:
+                said.append(line)
                 if line.startswith("  push"):
                     demo.send_signal(signal.SIGINT)
-            assert demo.wait(LIMIT) == 130
+            assert demo.wait(LIMIT) == 130, "".join(said)
         finally:
             demo.kill()
     assert not (folder / "demo").exists()

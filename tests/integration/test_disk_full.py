@@ -66,7 +66,7 @@ def test_a_disk_that_fills_refuses_in_time_keeps_what_it_took_and_recovers_by_it
     filler = tiny / "filler"
     filler.write_bytes(b"\0" * (9 * MIB))
     refused = until(lambda: _refusal(house), "a push is refused")
-    assert (refused.status, refused.body["error"]) == (503, "busy")
+    assert (refused.status, refused.body["error"]) == (503, "not_kept")
     assert "disk" in refused.body["detail"]
     assert int(refused.headers["Retry-After"]) >= 1
     assert "disk_low" in ask(house.metrics_socket, "GET", "/health").body["alarms"]

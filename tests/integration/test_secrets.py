@@ -191,13 +191,17 @@ def stories(house: House) -> dict[str, Story]:
             continue
         with closing(sqlite3.connect(path)) as file:
             names = [name for (name,) in file.execute("SELECT id FROM story")]
-        reader = HistoryReader(path.parent)
+        reader = HistoryReader(path.parent, _never)
         for name in names:
             one = reader.by_id(name, [period.number])
             assert one is not None
             story = decode(sealing.open_story(one))
             found[story.envelope.ref] = story
     return found
+
+
+def _never(path: Path, error: sqlite3.Error) -> None:
+    raise AssertionError(f"{path}: {error}")
 
 
 def sealed_texts(house: House) -> list[bytes]:

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from msgspec import Struct
 
@@ -101,16 +102,14 @@ class Stage:
         command += ["--wait", "--wait-limit", f"{wait_limit}s"]
         words = self.folder / "push.log"
         with words.open("wb") as output:
-            done = subprocess.run(  # noqa: S603  # our own program
+            status = _run(
                 [sys.executable, "-c", "from mgate.control.cli import main; main()", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=None if sys.stderr.isatty() else output,
-                check=False,
+                output,
+                None if sys.stderr.isatty() else output,
             )
-        if done.returncode not in {0, 1} or not result.exists():
+        if status not in {0, 1} or not result.exists():
             said = words.read_text(errors="replace")[-2000:]
-            raise HouseError(f"mgatectl push ended with status {done.returncode}:\n{said}")
+            raise HouseError(f"mgatectl push ended with status {status}:\n{said}")
 
     def stories(self, ids: Iterable[str]) -> list[MessageView]:
         """What mgate tells a client about its messages."""
@@ -183,3 +182,27 @@ def _claim(folder: Path) -> Path:
     except OSError as error:
         raise HouseError(f"--folder {folder}: cannot be made: {error.strerror}") from error
     return folder
+
+
+def _run(command: list[str], output: IO[bytes], errors: IO[bytes] | None) -> int:
+    """Run a command to its end, which comes at once when we are interrupted; its exit status.
+
+    An interrupt in the middle of a start would leave a child that nobody knows, so it is held back until the child is
+    ours.
+    """
+    interrupts = {signal.SIGINT, signal.SIGTERM}
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
+    process = subprocess.Popen(  # noqa: S603  # our own program
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts),  # noqa: PLW1509  # one thread here
+    )
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
