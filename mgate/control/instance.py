@@ -20,7 +20,16 @@ LONGEST_PASSWORD: Final = 64
 CONFIG: Final = "mgate.toml"
 _ACCOUNT: Final = "op-a"
 _PASSWORD: Final = f"keys/{_ACCOUNT}.password"
-_FOLDERS: Final = (("keys", 0o700), ("keys/ring", 0o700), ("run", 0o750), ("spool", 0o700), ("spool/history", 0o700))
+_TRAVERSED: Final = 0o751
+"""A client of another group must pass to its socket, which its own owner, group and mode protect; it lists nothing."""
+
+_FOLDERS: Final = (
+    ("keys", 0o700),
+    ("keys/ring", 0o700),
+    ("run", _TRAVERSED),
+    ("spool", 0o700),
+    ("spool/history", 0o700),
+)
 
 
 class CannotInit(Exception):
@@ -60,7 +69,9 @@ def make_instance(folder: Path, account: Account) -> Config:
 
 def _fill(folder: Path, account: Account, password: bytes) -> Config:
     for name, mode in _FOLDERS:
-        (folder / name).mkdir(mode=mode)
+        (folder / name).mkdir(mode=0o700)
+        # By chmod, since a strict umask would take the clients' way from mkdir's mode.
+        (folder / name).chmod(mode)
     _write(folder / CONFIG, _toml(account).encode(), 0o640)
     config = read(folder / CONFIG)
     _write(folder / _PASSWORD, password, 0o400)
@@ -71,7 +82,8 @@ def _fill(folder: Path, account: Account, password: bytes) -> Config:
 def _claim(folder: Path) -> bool:
     """See that the folder is there and empty; True when it was made here."""
     try:
-        folder.mkdir(mode=0o750)
+        folder.mkdir(mode=0o700)
+        folder.chmod(_TRAVERSED)
         return True
     except FileExistsError:
         pass

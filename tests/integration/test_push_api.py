@@ -335,3 +335,32 @@ def test_another_account_of_the_machine_reaches_only_the_sockets_that_its_mode_o
     paths = [str(socket_of(bank, "slow")), str(socket_of(bank, "cards")), str(bank.admin_socket)]
     done = subprocess.run(["/usr/bin/python3", "-c", program, *paths], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False", "False"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_client_of_its_own_group_reaches_its_own_socket_and_nothing_else(house: House) -> None:
+    group = next(each for each in grp.getgrall() if each.gr_gid not in {0, 65534})
+    house.make(more=f'[push.clients.core]\ngroup = "{group.gr_name}"\n[push.clients.other]\n')
+    house.folder.chmod(0o711)
+    house.start()
+
+    def as_client(gid: int, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, user=65534, group=gid, extra_groups=[], cwd="/", capture_output=True, text=True, timeout=30
+        )  # fmt: skip
+
+    def push(path: Path, gid: int = group.gr_gid) -> tuple[int, str]:
+        target = ("--unix-socket", str(path), "http://mgate/v1/messages", "-d", json.dumps(message("core-1")))
+        done = as_client(gid, "curl", "-sS", "--max-time", "20", *target)
+        return done.returncode, done.stdout
+
+    could_not_connect = (7, "")
+    status, answer = push(socket_of(house, "core"))
+    assert (status, json.loads(answer)["state"]) == (0, "accepted")
+    assert push(socket_of(house, "core"), gid=65534) == could_not_connect
+    for path in (house.admin_socket, house.push_socket, socket_of(house, "other"), house.metrics_socket):
+        assert path.is_socket()
+        assert push(path) == could_not_connect
+    for folder in (house.path, *(path for path in house.path.rglob("*") if path.is_dir())):
+        assert as_client(group.gr_gid, "ls", str(folder)).returncode != 0
+    assert as_client(group.gr_gid, "cat", str(house.config)).returncode != 0

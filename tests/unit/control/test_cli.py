@@ -39,6 +39,7 @@ def test_what_init_made_is_its_owners_alone(shell: Shell) -> None:
     shell.init()
     modes = {path.name: path.stat().st_mode & 0o777 for path in (shell.folder / "i").rglob("*")}
     assert modes["kek"] == modes["op-a.password"] == 0o400
+    assert modes.pop("run") == (shell.folder / "i").stat().st_mode & 0o777 == 0o751
     assert all(mode & 0o007 == 0 for mode in modes.values())
 
 
@@ -56,6 +57,15 @@ def test_init_refuses_a_folder_that_is_not_empty_and_touches_nothing(shell: Shel
     assert result.exit_code == 1
     assert "is not empty" in result.stderr
     assert [path.name for path in (shell.folder / "i").iterdir()] == ["diary"]
+
+
+def test_a_strict_umask_does_not_take_the_clients_way_to_their_sockets(shell: Shell) -> None:
+    before = os.umask(0o077)
+    try:
+        shell.init()
+    finally:
+        os.umask(before)
+    assert {(shell.folder / "i" / name).stat().st_mode & 0o777 for name in (".", "run")} == {0o751}
 
 
 @pytest.mark.parametrize(
