@@ -1,4 +1,4 @@
-"""When to try again after weather: 1, 5, 30, then every 120 seconds, never past the message's life."""
+"""When to try again after weather on the link: 1, 5, 30, then every 120 seconds, never past the message's life."""
 
 from __future__ import annotations
 

@@ -6,11 +6,14 @@ uncertain attempt may be repeated, is decided here and arrives there as a differ
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mgate.model.message import TrafficClass
 from mgate.policy.backoff import next_due
 from mgate.policy.classes import RULES
+
+THROTTLES: Final = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR"})
+"""The statuses that ask the whole bind to slow down (SMPP 3.4, section 5.1.3): nothing is wrong with the message."""
 
 
 class Facts(NamedTuple):
@@ -18,7 +21,7 @@ class Facts(NamedTuple):
 
     Attributes:
         expires: the end of the message's life, seconds since 1970.
-        burned: attempts that may have been sent; ``deferrals``: certain refusals that were not final.
+        burned: attempts that may have been sent; ``deferrals``: refusals that it backed off after.
         repeats_off: called off, or beside a failed part.
     """
 
@@ -33,6 +36,10 @@ class Defer(NamedTuple):
     """Try again at ``due`` (seconds since 1970)."""
 
     due: float
+
+
+class KeepPlace(NamedTuple):
+    """Ready at once, in the place that its age gives it: the bind's pause holds it, and nothing else does."""
 
 
 class Exhaust(NamedTuple):
@@ -51,8 +58,16 @@ class NoRepeat(NamedTuple):
     """It stays uncertain until a late answer, a receipt, a person or its patience ends it."""
 
 
-def after_deferral(facts: Facts, now: float) -> Defer:
-    """After a certain refusal that another try may mend: back off; the end of the life ends the waiting."""
+def backs_off(reason: str) -> bool:
+    """Whether a certain refusal that another try may mend makes its message wait by itself."""
+    return reason not in THROTTLES
+
+
+def after_deferral(facts: Facts, reason: str, now: float) -> Defer | KeepPlace:
+    """After a certain refusal that another try may mend: a throttled message waits for its bind only, any other backs
+    off; the end of the life ends the waiting."""
+    if not backs_off(reason):
+        return KeepPlace()
     return Defer(min(next_due(facts.deferrals, now), facts.expires))
 
 

@@ -14,7 +14,7 @@ from mgate.model.entry import Told
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, Rejected, Uncertain
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE, RULES
-from mgate.policy.step import Facts, RepeatAt, after_deferral, after_doubt, after_refusal
+from mgate.policy.step import Defer, Facts, RepeatAt, after_deferral, after_doubt, after_refusal
 from mgate.spool.lifecycle import JOURNALLED, Event, advance, failed_beside, fold_fates, fold_parts, may_become
 from mgate.spool.rows import Attempt, JournalRow, Row, Shelf, Touched
 
@@ -152,9 +152,9 @@ class Ledger:
             if failed_beside(sibling.state for sibling in self.siblings(row)):
                 self.apply(row, Event.EXHAUST, "sibling_failed")
                 return
-            due = int(after_deferral(self._facts(row), self.now / 1000).due * 1000)
+            plan = after_deferral(self._facts(row), cause.reason, self.now / 1000)
             self.apply(row, Event.DEFER, reason)
-            row.due = due
+            row.due = int(plan.due * 1000) if isinstance(plan, Defer) else row.created
             return
         self.apply(row, Event.EXHAUST, after_refusal(reason).reason)
 

@@ -76,7 +76,7 @@ class Row:
     Attributes:
         due: READY: when it may leave. UNCERTAIN: when it is to be repeated, 0 for never.
         wake: live: when the clock has something to say about it; ended: when it moves to history.
-        burned: attempts that may have been sent; ``deferrals``: certain refusals that were not final.
+        burned: attempts that may have been sent; ``deferrals``: refusals that it backed off after.
         attempts: how many there were; ``newest`` is the last of them.
         event: the journal's last row for the message (on the head row only).
         keeps_text: whether the head still holds the sealed body.

@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
+from mgate.policy.step import backs_off
 from mgate.spool.ledger import NEVER, Ledger, newest
 from mgate.spool.lifecycle import Event, advance, fold_parts, may_become
 from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Shelf, Touched
@@ -268,7 +269,7 @@ class Turn:
             case Deferred():
                 attempt.reason = outcome.reason
                 row.burned -= 1
-                row.deferrals += 1
+                row.deferrals += backs_off(outcome.reason)
                 self.ledger.fold(row, outcome)
             case Rejected():
                 attempt.reason = outcome.reason

@@ -4,11 +4,13 @@ import pytest
 
 from mgate.model.message import Fate, State, TrafficClass
 from mgate.model.outcome import Deferred, NotWritten, Outcome, Rejected, Uncertain
+from mgate.model.ready import Ask
 from mgate.spool.verbs import Ends
 from tests.conformance.player import (
     HOUR,
     NOW,
     OK,
+    ROUTE,
     Player,
     message,
 )
@@ -17,6 +19,7 @@ from tests.conformance.store_acceptance import Played
 LOST = Uncertain("link_lost", link_alive=False)
 LATE = Uncertain("response_timeout", link_alive=True)
 THROTTLED = Deferred("ESME_RTHROTTLED")
+WEATHER = Deferred("link_weather")
 REFUSED = Rejected("ESME_RINVDSTADR")
 NOT_WRITTEN = NotWritten("link_lost")
 
@@ -77,11 +80,32 @@ class OutcomeClaims(Played):
         dues = []
         for _ in range(5):
             player.lease(head)
-            player.end(head, THROTTLED)
+            player.end(head, WEATHER)
             dues.append(player.row(head).due - player.now)
             player.now = player.row(head).due
         assert dues == [1_000, 5_000, 30_000, 120_000, 120_000]
         assert (player.row(head).attempts, player.row(head).burned) == (5, 0)
+
+    @pytest.mark.parametrize("status", ["ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR"])
+    def test_a_throttled_part_does_not_wait_by_itself(self, player: Player, status: str) -> None:
+        head = player.ready(message(1))
+        for _ in range(5):
+            player.pass_time(40)
+            assert player.lease(head) != [None]
+            player.end(head, Deferred(status))
+        row = player.row(head)
+        assert (row.attempts, row.burned, row.deferrals) == (5, 0, 0)
+        player.lease(head)
+        player.end(head, WEATHER)
+        assert player.row(head).due - player.now == 1_000
+
+    def test_a_throttled_part_leaves_before_the_younger_ones(self, player: Player) -> None:
+        old = player.leased(message(1, traffic=TrafficClass.OTP))
+        player.pass_time(40)
+        young = player.ready(message(2, traffic=TrafficClass.OTP, due=player.now))
+        player.end(old, THROTTLED)
+        headers = player.reader.ready(Ask(ROUTE, 1, 10, frozenset()), player.now).headers
+        assert [header.part for header in headers] == [old, young]
 
     def test_what_was_not_written_may_leave_at_once(self, player: Player) -> None:
         head = player.leased(message(1))
@@ -133,10 +157,12 @@ class OutcomeClaims(Played):
         player.end(head, REFUSED)
         assert player.state(head) is State.UNDELIVERED
 
-    def test_a_late_throttling_lets_an_uncertain_part_go_again(self, player: Player) -> None:
-        head = doubtful(player, traffic=TrafficClass.MARKETING)
+    @pytest.mark.parametrize("traffic", [TrafficClass.OTP, TrafficClass.MARKETING])
+    def test_a_late_throttling_lets_an_uncertain_part_go_again(self, player: Player, traffic: TrafficClass) -> None:
+        head = doubtful(player, traffic=traffic)
         player.end(head, THROTTLED)
         assert (player.state(head), player.row(head).burned) == (State.READY, 0)
+        assert player.lease(head) != [None]
 
     def test_a_refused_repeat_leaves_the_first_in_doubt(self, player: Player) -> None:
         head = repeated(player)
