@@ -327,10 +327,10 @@ class RouteNumbers:
             for word in RECEIPTS
         }
         self.sent_seconds = families.spread(
-            "mgate_sent_seconds", "From acceptance, or not_before, to the operator's answer", _DELIVERY, route=route
+            "mgate_sent_seconds", "From acceptance to the operator's answer", _DELIVERY, route=route
         )
         self.delivered_seconds = families.spread(
-            "mgate_delivered_seconds", "From acceptance, or not_before, to the receipt", _DELIVERY, route=route
+            "mgate_delivered_seconds", "From acceptance to the receipt", _DELIVERY, route=route
         )
 
 
@@ -360,6 +360,7 @@ class Alarm(Enum):
     NO_BIND_OPEN = "no_bind_open"
     DISK_LOW = "disk_low"
     COMMIT_FAILED = "commit_failed"
+    HISTORY_FAILED = "history_failed"
     RECORD_QUARANTINED = "record_quarantined"
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"

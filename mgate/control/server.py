@@ -26,7 +26,7 @@ from mgate.control.views import (
 )
 from mgate.model.address import AddressError, Msisdn
 from mgate.model.message import MessageId, read_id
-from mgate.model.ports import Desk
+from mgate.model.ports import Desk, NoAnswer
 from mgate.model.view import MessageView
 from mgate.net.exchange import JSON, Request, header
 from mgate.net.routing import Route
@@ -132,9 +132,11 @@ class Hatch:
         if message is None:
             return
 
-        def answer(view: MessageView | None) -> None:
+        def answer(view: MessageView | NoAnswer | None) -> None:
             if view is None:
                 _no_message(request)
+            elif isinstance(view, NoAnswer):
+                _busy(request)
             else:
                 _answer(request, 200, view)
 
@@ -145,7 +147,10 @@ class Hatch:
         ref, number = request.query("ref"), request.query("number")
         client = request.query("client") or ""
 
-        def answer(views: Sequence[MessageView]) -> None:
+        def answer(views: Sequence[MessageView] | NoAnswer) -> None:
+            if isinstance(views, NoAnswer):
+                _busy(request)
+                return
             wanted = tuple(view for view in views if client in {"", view.client})
             _answer(request, 200, MessagesView(wanted))
 
@@ -157,7 +162,9 @@ class Hatch:
             code = "contradiction" if ref else "missing"
             _refuse(request, 422, code, "ref", "ask for ?ref= or ?number=, one of them")
 
-    def _by_number(self, request: Request, number: str, answer: Callable[[Sequence[MessageView]], None]) -> None:
+    def _by_number(
+        self, request: Request, number: str, answer: Callable[[Sequence[MessageView] | NoAnswer], None]
+    ) -> None:
         try:
             wanted = Msisdn.parse(number)
         except AddressError as error:
@@ -178,7 +185,7 @@ class Hatch:
             elif word in _CANNOT_CANCEL:
                 _refuse(request, 409, word, "", _CANNOT_CANCEL[word])
             elif word == "busy":
-                _refuse(request, 503, word, "", "the spool cannot write now; try again", header("Retry-After", 5))
+                _busy(request)
             else:
                 _no_message(request)
 
@@ -191,6 +198,10 @@ def _message(request: Request) -> MessageId | None:
     if message is None:
         _refuse(request, 422, "bad_value", "id", "an id is the letter m and 13 letters and digits")
     return message
+
+
+def _busy(request: Request) -> None:
+    _refuse(request, 503, "busy", "", "the spool cannot answer now; try again", header("Retry-After", 5))
 
 
 def _no_message(request: Request) -> None:

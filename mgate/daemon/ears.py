@@ -102,6 +102,8 @@ class Ears:
     def moved(self, messages: int) -> None:
         """See ``spool.keeper.Observer``."""
         self._telemetry.spool.moved.n += messages
+        if self._telemetry.sound(Alarm.HISTORY_FAILED, raised=False):
+            self._log(Event.ALARM_CLEARED, alarm=Alarm.HISTORY_FAILED.value)
 
     def dropped(self, period: int) -> None:
         """See ``spool.keeper.Observer``."""
@@ -109,4 +111,5 @@ class Ears:
 
     def failed_round(self, what: str, error: Exception) -> None:
         """See ``spool.keeper.Observer``."""
-        self._log(Event.COMMIT_FAILED, source=what, error=type(error).__name__, reason=str(error))
+        if self._telemetry.sound(Alarm.HISTORY_FAILED, raised=True):
+            self._log(Event.COMMIT_FAILED, source=what, error=type(error).__name__, reason=str(error))

@@ -139,6 +139,7 @@ class Life:
             self._log(Event.LOOP_LAGGED, seconds=round(late, 3))
         self._notifier.alive()
         self._house.disk.look()
+        self._house.board.refresh()
         self._no_bind_open(self._house)
         self._reactor.callLater(_TICK, self._tick)
 

@@ -22,7 +22,7 @@ from mgate.intake.gathering import Gathering
 from mgate.intake.request import read_submission
 from mgate.model.entry import Submission
 from mgate.model.message import MessageId, read_id, show_id
-from mgate.model.ports import Acceptor, Answer, Desk, Refusal, Taken
+from mgate.model.ports import Acceptor, Answer, Desk, NoAnswer, Refusal, Taken
 from mgate.model.view import MessageView
 from mgate.net.exchange import JSON, Request, Stream, header
 from mgate.net.routing import AnyRoute, Route, StreamRoute
@@ -118,8 +118,11 @@ class PushApi:
             _refuse(request, refusal(Code.MISSING, "ref", "say which: ?ref=..., percent-encoded UTF-8"))
             return
 
-        def answer(views: Sequence[MessageView]) -> None:
-            request.reply(200, _ENCODE({"messages": views}))
+        def answer(views: Sequence[MessageView] | NoAnswer) -> None:
+            if isinstance(views, NoAnswer):
+                _refuse(request, refusal(Code.BUSY, retry_after=1))
+            else:
+                request.reply(200, _ENCODE({"messages": views}))
 
         self._desk.by_ref(self._client.name, ref, answer)
 
@@ -128,9 +131,11 @@ class PushApi:
         if message is None:
             return
 
-        def answer(view: MessageView | None) -> None:
+        def answer(view: MessageView | NoAnswer | None) -> None:
             if view is None:
                 _refuse(request, refusal(Code.UNKNOWN_MESSAGE))
+            elif isinstance(view, NoAnswer):
+                _refuse(request, refusal(Code.BUSY, retry_after=1))
             else:
                 request.reply(200, _ENCODE(view))
 

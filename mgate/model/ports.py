@@ -7,6 +7,7 @@ Every callback comes on the reactor's thread, exactly once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -141,6 +142,12 @@ class Outcomes(Protocol):
 # ---- the desk: questions about messages ----------------------------------------------------------------------------
 
 
+class NoAnswer(Enum):
+    """The question could not be answered now; whether there is such a message is not known."""
+
+    LATER = "later"
+
+
 class Desk(Protocol):
     """Answers questions about messages and takes wishes to cancel them.
 
@@ -148,13 +155,13 @@ class Desk(Protocol):
     from the spool and the history alike.
     """
 
-    def show(self, client: str, message: MessageId, answer: Callable[[MessageView | None], None]) -> None:
+    def show(self, client: str, message: MessageId, answer: Callable[[MessageView | NoAnswer | None], None]) -> None:
         """One message by its id; None when there is none for this client."""
 
-    def by_ref(self, client: str, ref: str, answer: Callable[[Sequence[MessageView]], None]) -> None:
+    def by_ref(self, client: str, ref: str, answer: Callable[[Sequence[MessageView] | NoAnswer], None]) -> None:
         """The messages that bear this reference: at most one a client."""
 
-    def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView]], None]) -> None:
+    def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView] | NoAnswer], None]) -> None:
         """The newest messages to this number (E.164), for administrators."""
 
     def cancel(self, client: str, message: MessageId, answer: Callable[[str], None]) -> None:

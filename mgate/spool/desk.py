@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from mgate.model.message import COUNT_BITS, MessageId
+from mgate.model.ports import NoAnswer
 from mgate.model.view import MessageView
 from mgate.seal.errors import SealError
 from mgate.seal.keyring import Keyring
@@ -26,6 +27,7 @@ _MOST: Final = 20
 """A reference stands at most once a client; more than so many clients are not looked through."""
 
 Found = tuple[list[Record], list[FoundStory]]
+_LATER: Final[Found | NoAnswer] = NoAnswer.LATER
 
 
 class Desk:
@@ -55,11 +57,11 @@ class Desk:
         self._on_damaged = on_damaged
         self._read = msgspec.msgpack.Decoder(Story).decode
 
-    def show(self, client: str, message: MessageId, answer: Callable[[MessageView | None], None]) -> None:
+    def show(self, client: str, message: MessageId, answer: Callable[[MessageView | NoAnswer | None], None]) -> None:
         """See ``model.ports.Desk``."""
         periods = self._periods_of(message)
 
-        def question(reader: Reader) -> Found:
+        def question(reader: Reader) -> Found | NoAnswer:
             live = reader.records([message])
             if live:
                 return live, []
@@ -67,13 +69,16 @@ class Desk:
             # Between the two looks it may have moved from the spool to history, never the other way.
             return [], [] if ended is None else [ended]
 
-        self._asker.ask(question, lambda found: answer(next(iter(self._views(client, found)), None)))
+        def told(found: Found | NoAnswer) -> None:
+            answer(found if isinstance(found, NoAnswer) else next(iter(self._views(client, found)), None))
 
-    def by_ref(self, client: str, ref: str, answer: Callable[[Sequence[MessageView]], None]) -> None:
+        self._asker.ask(question, told, _LATER)
+
+    def by_ref(self, client: str, ref: str, answer: Callable[[Sequence[MessageView] | NoAnswer], None]) -> None:
         """See ``model.ports.Desk``."""
         numbers = self._newest_periods()
 
-        def question(reader: Reader) -> Found:
+        def question(reader: Reader) -> Found | NoAnswer:
             clients = [client] if client else reader.clients()
             tags = [(one, self._sealing.ref_tag(one, ref)) for one in clients]
             live = reader.records(reader.by_ref(tags))
@@ -81,18 +86,24 @@ class Desk:
             ended = [] if len(live) == len(clients) else self._history.by_tag("ref_tag", wanted, _MOST)
             return live, ended
 
-        self._asker.ask(question, lambda found: answer(self._views(client, found)))
+        def told(found: Found | NoAnswer) -> None:
+            answer(found if isinstance(found, NoAnswer) else self._views(client, found))
 
-    def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView]], None]) -> None:
+        self._asker.ask(question, told, _LATER)
+
+    def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView] | NoAnswer], None]) -> None:
         """See ``model.ports.Desk``."""
         numbers = self._newest_periods()
         tags = self._sealing.phone_tags(number)
 
-        def question(reader: Reader) -> Found:
+        def question(reader: Reader) -> Found | NoAnswer:
             live = reader.records(reader.by_phone(tags, limit))
             return live, self._history.by_tag("phone_tag", list(zip(numbers, tags, strict=True)), limit)
 
-        self._asker.ask(question, lambda found: answer(self._views("", found)[:limit]))
+        def told(found: Found | NoAnswer) -> None:
+            answer(found if isinstance(found, NoAnswer) else self._views("", found)[:limit])
+
+        self._asker.ask(question, told, _LATER)
 
     def cancel(self, client: str, message: MessageId, answer: Callable[[str], None]) -> None:
         """See ``model.ports.Desk``."""
@@ -101,7 +112,7 @@ class Desk:
             if isinstance(result, NotKept):
                 answer("busy")
             elif result.word == "unknown":
-                self.show(client, message, lambda view: answer("unknown" if view is None else _of_ended(view)))
+                self.show(client, message, lambda view: answer(_of_ended(view)))
             else:
                 answer(result.word)
 
@@ -156,5 +167,10 @@ class Desk:
         return [period.number for period in self._keyring.periods if period.begins - slack <= at < period.ends + slack]
 
 
-def _of_ended(view: MessageView) -> str:
+def _of_ended(view: MessageView | NoAnswer | None) -> str:
+    """What to say to who would cancel a message that is not in the live spool."""
+    if view is None:
+        return "unknown"
+    if isinstance(view, NoAnswer):
+        return "busy"
     return "cancelled" if view.state == "cancelled" else "ended"

@@ -109,7 +109,7 @@ class Front:
     def ready(self, ask: Ask, done: Callable[[Ready], None]) -> None:
         """What may leave now in one lane."""
         now = int(self._wall() * 1000)
-        self._asker.ask(lambda reader: reader.ready(ask, now), done)
+        self._asker.ask(lambda reader: reader.ready(ask, now), done, Ready((), 0.0))
 
     # ---- what operators send back ----------------------------------------------------------------------------------
 
@@ -158,9 +158,9 @@ class Front:
         """Answered when everything put before is on the disk, or was refused."""
         self._writer.put(Ends(()), 0, lambda _result: done())
 
-    def ask(self, question: Callable[[Reader], _T], answer: Callable[[_T], None]) -> None:
-        """Ask the reader anything."""
-        self._asker.ask(question, answer)
+    def ask(self, question: Callable[[Reader], _T], answer: Callable[[_T], None], otherwise: _T) -> None:
+        """Ask the reader anything; ``otherwise`` is the answer when it cannot be answered."""
+        self._asker.ask(question, answer, otherwise)
 
 
 def _typed(done: Callable[[_T], None]) -> Callable[[Result], None]:

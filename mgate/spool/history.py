@@ -60,6 +60,13 @@ _REFS: Final = """
 """
 
 
+# The buckets of a file, by one step down the index for each: DISTINCT would read the whole index.
+_BUCKETS: Final = (
+    "WITH RECURSIVE x(b) AS (SELECT min(bucket) FROM story UNION ALL"
+    " SELECT (SELECT min(bucket) FROM story WHERE bucket > x.b) FROM x WHERE x.b IS NOT NULL)"
+    " SELECT b FROM x WHERE b IS NOT NULL"
+)
+
 _REF: Final = "SELECT message, parts, content_tag, state FROM ref WHERE bucket = ? AND client = ? AND tag = ?"
 
 
@@ -266,7 +273,7 @@ class HistoryReader:
         """The newest stories that bear, in this column, the tag given with the period; newest period first."""
         found: list[FoundStory] = []
         for period, tag in tags:
-            found += self._find(period, f"bucket IN (SELECT DISTINCT bucket FROM story) AND {column} = ?", (tag,))
+            found += self._find(period, f"bucket IN ({_BUCKETS}) AND {column} = ?", (tag,))
             if len(found) >= limit:
                 break
         return sorted(found, key=lambda story: -story.message)[:limit]

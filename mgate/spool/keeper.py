@@ -185,7 +185,8 @@ class Keeper:
         now = int(self._wall() * 1000)
         # Those that cannot be opened stay: they are told once, and must not stand in the way of the others.
         damaged = frozenset(self._damaged)
-        self._front.ask(lambda reader: _ended(reader, now, damaged), self._seal)
+        nothing: list[Record] = []
+        self._front.ask(lambda reader: _ended(reader, now, damaged), self._seal, nothing)
 
     def _seal(self, records: Sequence[Record]) -> None:
         stories = [story for story in map(self._story, records) if story is not None]
@@ -267,7 +268,7 @@ class Keeper:
         self._history.run(lambda history: history.drop_refs_before(refs_before), lambda _dropped: None)
         over = [period.number for period in self._keyring.periods if period.retain_until <= now]
         if over:
-            self._front.ask(lambda reader: reader.periods(), lambda alive: self._shred(set(over) - alive))
+            self._front.ask(lambda reader: reader.periods(), lambda alive: self._shred(set(over) - alive), set(over))
         self._later(TRIM_EVERY, self._trim)
 
     def _shred(self, periods: set[int]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from mgate.spool.engine import Reader, Store, StoreBroken, StoreFull
 from mgate.spool.lifecycle import CannotHappen
@@ -155,12 +155,15 @@ class Writer:
             self._answer([(job.done, result) for job, result in zip(jobs, results, strict=True)])
 
     def _put_back(self, jobs: Sequence[_Job], refusal: NotKept) -> None:
-        """Nothing happened: outcomes stay first in line, everybody else is told."""
+        """Nothing happened: outcomes stay first in line, everybody else is told.
+
+        At the end of the day they are let go: what has no outcome on the disk is in doubt at the next start.
+        """
         self._numbers.failed(refusal.reason)
         self._answer([(job.done, refusal) for job in jobs if not isinstance(job.verb, Ends)])
         with self._something:
-            self._lines[0].extendleft(reversed([job for job in jobs if isinstance(job.verb, Ends)]))
             if not self._stopping:
+                self._lines[0].extendleft(reversed([job for job in jobs if isinstance(job.verb, Ends)]))
                 self._something.wait_for(lambda: self._stopping, FULL_WAIT)
 
     def _one_by_one(self, jobs: list[_Job], error: CannotHappen) -> None:
@@ -175,7 +178,10 @@ class Writer:
     def _answer(self, answers: Sequence[tuple[Done, Result]]) -> None:
         def speak() -> None:
             for done, result in answers:
-                done(result)
+                try:
+                    done(result)
+                except Exception as error:  # noqa: BLE001  # one caller's bug must not cost the others their answers
+                    self._on_bug(error)
 
         self._post(speak)
 
@@ -183,7 +189,7 @@ class Writer:
 class Asker:
     """The thread that reads: questions wait for each other, never for a commit.
 
-    ``on_bug`` is told of a question that failed; it stays without an answer, and the asker's own time limit ends it.
+    ``on_bug`` is told of a question that failed; who asked it gets what it named for that case.
     """
 
     def __init__(
@@ -192,7 +198,7 @@ class Asker:
         self._reader = reader
         self._post = post
         self._on_bug = on_bug
-        self._line: deque[_Question[object] | None] = deque()
+        self._line: deque[Callable[[], None] | None] = deque()
         self._something = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, name="mgate-reader", daemon=True)
 
@@ -200,9 +206,21 @@ class Asker:
         """Let the thread begin."""
         self._thread.start()
 
-    def ask(self, question: Callable[[Reader], _T], answer: Callable[[_T], None]) -> None:
-        """Run ``question`` on the reader's thread and give what it returns to ``answer`` on the reactor's."""
-        self._line.append(_Question(question, answer))  # type: ignore[arg-type]  # each pairs its own question and answer
+    def ask(self, question: Callable[[Reader], _T], answer: Callable[[_T], None], otherwise: _T) -> None:
+        """Run ``question`` on the reader's thread and give what it returns to ``answer`` on the reactor's.
+
+        ``otherwise`` is the answer when the question cannot be answered; an answer always comes.
+        """
+
+        def work() -> None:
+            try:
+                found = question(self._reader)
+            except Exception as error:  # noqa: BLE001  # one bad question must not end the answering of all others
+                self._on_bug(error)
+                found = otherwise
+            self._post(lambda: answer(found))
+
+        self._line.append(work)
         self._something.release()
 
     def stop(self) -> None:
@@ -218,19 +236,4 @@ class Asker:
             if question is None:
                 self._reader.close()
                 return
-            try:
-                question.run(self._reader, self._post)
-            except Exception as error:  # noqa: BLE001  # one bad question must not end the answering of all others
-                self._on_bug(error)
-
-
-class _Question(Generic[_T]):
-    __slots__ = ("_answer", "_question")
-
-    def __init__(self, question: Callable[[Reader], _T], answer: Callable[[_T], None]) -> None:
-        self._question = question
-        self._answer = answer
-
-    def run(self, reader: Reader, post: Callable[[Callable[[], None]], None]) -> None:
-        found = self._question(reader)
-        post(lambda: self._answer(found))
+            question()

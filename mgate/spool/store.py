@@ -41,7 +41,10 @@ _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
 WAL_MOST: Final = 64 << 20
 """Octets of WAL at which the writer itself copies it into the file, because the checkpoints beside it fell behind."""
 
-_LOOK_AT_WAL: Final = 64
+WAL_OLDEST: Final = 30_000
+"""Milliseconds after which the writer empties the WAL in any case: erased texts stay in it no longer than that."""
+
+_LOOK_AT_WAL: Final = 16
 
 
 class Told(NamedTuple):
@@ -108,6 +111,7 @@ class SqliteStore:
         self._db = _open(path, database)
         self._wal = path.with_name(path.name + "-wal")
         self._commits = 0
+        self._emptied = 0
         self._journalled = journalled
         self._same_number = same_number
         self._names = Names(self._db)
@@ -137,9 +141,18 @@ class SqliteStore:
         if self._journalled is not None:
             self._journalled(_told(turn))
         self._commits += 1
-        if self._commits % _LOOK_AT_WAL == 0 and _size(self._wal) > WAL_MOST:
-            self.checkpoint("RESTART")
+        if self._commits % _LOOK_AT_WAL == 0:
+            self._look_at_wal(now)
         return results
+
+    def _look_at_wal(self, now: int) -> None:
+        """Empty the WAL when it is old: under a load that never rests nobody else can, and it holds erased texts."""
+        if now - self._emptied < WAL_OLDEST and _look(self._wal)[0] <= WAL_MOST:
+            return
+        self._db.execute("PRAGMA busy_timeout = 20")  # a reader's old snapshot may be in the way: then the next time
+        self.checkpoint("TRUNCATE")
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._emptied = now
 
     def sweep(self, now: int) -> int:
         """See ``engine.Store``."""
@@ -395,11 +408,11 @@ class Checkpointer:
     def step(self, least: int) -> None:
         """Copy what can be copied, if the WAL has more than ``least`` octets or has not changed since the last step."""
         seen = _look(self._wal)
-        if seen[0] > least:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        elif seen[0] and seen == self._seen:
+        if seen[0] and seen == self._seen:
             # Where somebody reads or writes after all, this does nothing and comes again.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        elif seen[0] > least:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._seen = seen
 
     def close(self) -> None:
