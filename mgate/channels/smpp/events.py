@@ -22,10 +22,9 @@ class Late(NamedTuple, Generic[Token]):
 
 
 class Pause(NamedTuple):
-    """Submit nothing for a while, and how long is the caller's business.
+    """The operator asks to slow down: submit nothing for a while, and how long is the caller's business.
 
-    `reason` is `ESME_RTHROTTLED`, `ESME_RMSGQFUL` or `ESME_RSYSERR`; or `response_timeout`, when submits went
-    unanswered: more of them on a link that is stuck would only be more that are in doubt.
+    `reason` is `ESME_RTHROTTLED`, `ESME_RMSGQFUL` or `ESME_RSYSERR`; nothing else pauses a bind.
     """
 
     reason: str

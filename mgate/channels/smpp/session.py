@@ -259,7 +259,6 @@ class Session(Generic[Token]):
                 continue
             self._bury(sequence, token)
             turn.results.append((token, Uncertain("response_timeout", link_alive=True)))
-            turn.pause = Pause("response_timeout")
 
     def _watch(self, turn: _Turn[Token], now: float) -> None:
         if self._enquire_limit is None:

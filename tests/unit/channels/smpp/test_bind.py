@@ -114,6 +114,16 @@ def test_throttling_pauses_the_bind_for_one_second_then_two_then_four() -> None:
     assert line.channel.binds[0].counts.throttles == 3
 
 
+def test_a_lost_answer_pauses_nothing_and_is_not_called_throttling() -> None:
+    line, _ = started(response_limit=10.0)
+    line.channel.submit(line.parts(1))
+    line.pump(10.1)
+    assert line.ear.results[0][1] == Uncertain("response_timeout", link_alive=True)
+    assert line.channel.open_binds() == (0,)
+    assert line.channel.binds[0].counts.throttles == 0
+    assert not any(b"bind_throttled" in said for said in line.logged)
+
+
 def test_a_pause_never_exceeds_thirty_seconds_and_shrinks_after_a_success() -> None:
     line, call = started(enquire_link=3600.0)
     for _ in range(8):

@@ -42,6 +42,15 @@ def test_a_senders_type_follows_from_its_look(sender: str, address: Address) -> 
     assert source_address(sender) == address
 
 
+@pytest.mark.parametrize("profile", [Rendering(), Rendering(ton=0, npi=1)], ids=["by its look", "by the profile"])
+def test_a_senders_plus_sign_says_its_type_and_never_leaves(profile: Rendering) -> None:
+    source = rendered(part("x", sender="+12345678"), profile).source
+    assert source.digits == "12345678"
+    assert (source.ton, source.npi) in {(1, 1), (0, 1)}
+    assert rendered(part("x", sender="12345678")).source == Address(3, 0, "12345678")
+    assert rendered(part("x", sender="+12345678")).source == Address(1, 1, "12345678")
+
+
 def test_the_profile_overrules_the_look_of_a_sender() -> None:
     assert source_address("7711", ton=0, npi=1) == Address(0, 1, "7711")
 
