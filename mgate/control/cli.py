@@ -23,7 +23,7 @@ from mgate.control import files, pushing, tables
 from mgate.control.asked import Asked
 from mgate.control.errand import Errand
 from mgate.control.instance import Account, CannotInit, make_instance
-from mgate.control.results import Result
+from mgate.control.results import CannotKeep, Result
 from mgate.control.sheets import FIELDS, SheetError, open_sheet
 from mgate.control.story import tell
 from mgate.control.talk import NotReachable, Refused, segment
@@ -34,7 +34,7 @@ from mgate.model.view import MessageView
 FAILED: Final = 1
 NOT_REACHABLE: Final = 3
 
-_CODES: Final = {ConfigError: "config", SheetError: "sheet", CannotInit: "init"}
+_CODES: Final = {ConfigError: "config", SheetError: "sheet", CannotInit: "init", CannotKeep: "result"}
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
@@ -71,7 +71,7 @@ class _Commands(click.Group):
             raise Unreachable(str(error), "not_reachable", asked.as_json) from error
         except Refused as error:
             raise Failure(str(error), error.error.error, asked.as_json) from error
-        except (ConfigError, SheetError, CannotInit) as error:
+        except (ConfigError, SheetError, CannotInit, CannotKeep) as error:
             raise Failure(str(error), _CODES[type(error)], asked.as_json) from error
         finally:
             asked.leave()

@@ -82,7 +82,7 @@ class Errand:
         tally, bad = Tally(), list[Result]()
         with ExitStack() as stack:
             bar = stack.enter_context(_bar(self.watched))
-            file = stack.enter_context(ResultFile(self.out)) if self.out else None
+            file = stack.enter_context(ResultFile(self.out, self.sheet.path)) if self.out else None
             results = self._results(daemon, bar, rows)
             for result in results:
                 tally.add(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Final, Self
 
 REFUSED: Final = "refused"
+
+
+class CannotKeep(Exception):
+    """The results cannot be written where they were wanted; the sentence says why. Nothing there was touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +67,42 @@ class Tally:
 
 
 class ResultFile:
-    """A CSV of results that is there whole or not at all: written beside its place, then renamed into it."""
+    """A CSV of results that is there whole or not at all: written beside its place, then renamed into it.
+
+    Takes the place of an older result file, never of ``source``, the file that is pushed, and of nothing that is no
+    regular file. All this is looked at when it is entered. Errors: `CannotKeep`.
+    """
 
     COLUMNS: Final = ("row", "ref", "to", "id", "state", "reason")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, source: Path) -> None:
         self._path = path
+        self._source = source
 
     def __enter__(self) -> Self:
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        try:
+            self._check()
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        except OSError as error:
+            raise CannotKeep(
+                f"{self._path}: the results cannot be written there: {error.strerror}; nothing was pushed"
+            ) from error
         self._beside = Path(name)
         self._file = os.fdopen(handle, "w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file)
         self._writer.writerow(self.COLUMNS)
         return self
+
+    def _check(self) -> None:
+        try:
+            # A link's own kind counts, since it is the link that would be replaced.
+            there = self._path.lstat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISREG(there.st_mode):
+            raise CannotKeep(f"{self._path}: is no regular file; name another for --result; nothing was pushed")
+        if os.path.samestat(there, self._source.stat()):
+            raise CannotKeep(f"{self._path}: is the file that is pushed; name another for --result; nothing was pushed")
 
     def write(self, results: Iterable[Result]) -> None:
         """Add results."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -281,7 +282,7 @@ def test_a_result_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_text("the one before")
 
     def broken() -> None:
-        with ResultFile(path) as file:
+        with ResultFile(path, Path(__file__)) as file:
             file.write([Result(2, "r", "+37529*****01", "m1", "accepted", "")])
             raise KeyboardInterrupt
 
@@ -289,9 +290,41 @@ def test_a_result_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         broken()
     assert path.read_text() == "the one before"
     assert list(tmp_path.iterdir()) == [path]
-    with ResultFile(path) as file:
+    with ResultFile(path, Path(__file__)) as file:
         file.write([Result(2, "r", "+37529*****01", "m1", "accepted", "")])
     assert path.read_text().splitlines() == ["row,ref,to,id,state,reason", "2,r,+37529*****01,m1,accepted,"]
+
+
+@pytest.mark.parametrize("place", ["the input", "a second name of it", "a link to it", "a folder", "a pipe", "nowhere"])
+def test_a_result_file_never_takes_the_place_of_what_is_no_older_result(shell: Shell, door: Door, place: str) -> None:
+    path = Path(shell.write("a.csv", PLAIN))
+    out = shell.folder / "out"
+    if place == "the input":
+        out = shell.folder / "i" / ".." / "a.csv"
+    elif place == "a second name of it":
+        out.hardlink_to(path)
+    elif place == "a link to it":
+        out.symlink_to(path)
+    elif place == "a folder":
+        out.mkdir()
+    elif place == "a pipe":
+        os.mkfifo(out)
+    else:
+        out = shell.folder / "no such folder" / "out"
+    before = sorted(each.name for each in shell.folder.iterdir())
+    result = shell.run("push", str(path), "--result", str(out))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"mgatectl: {out}: ")
+    assert "nothing was pushed" in result.stderr
+    assert door.pushed == []
+    assert path.read_text() == PLAIN
+    assert sorted(each.name for each in shell.folder.iterdir()) == before
+
+
+def test_an_older_result_file_is_replaced(shell: Shell, door: Door) -> None:
+    out = Path(shell.write("out.csv", "the one before"))
+    shell.run("push", shell.write("a.csv", PLAIN), "--result", str(out))
+    assert len(results_in(out)) == 3
 
 
 def test_checking_counts_every_row_and_keeps_the_wrong_ones(shell: Shell) -> None:
