@@ -162,16 +162,17 @@ def _text(given: dict[str, object]) -> Secret:
 
 
 def _sender(given: dict[str, object], client: PushClient) -> str:
+    """The sender as it was given. A plus sign stays: it tells a number from a short code of the same digits."""
     if "sender" not in given:
         if client.default_sender is None:
             _refuse(Code.MISSING, "sender", "the field is required: this client has no default sender")
-        return client.default_sender.removeprefix("+")
+        return client.default_sender
     sender = _string(given, "sender")
     if _SENDER.fullmatch(sender) is None or sender != sender.strip():
         _refuse(Code.BAD_VALUE, "sender", "1 to 11 letters, digits and ' ._&-', or a number of up to 15 digits")
     if client.senders is not None and sender not in client.senders:
         _refuse(Code.SENDER_NOT_ALLOWED, "sender")
-    return sender.removeprefix("+")
+    return sender
 
 
 def _life(given: dict[str, object], traffic: TrafficClass, now: float) -> tuple[float, float]:

@@ -19,7 +19,7 @@ class Submission(msgspec.Struct, frozen=True):
         to: the customer's number.
         traffic: the class.
         text: what the customer must read.
-        sender: who the message says it is from; a name of 1 to 11 characters or a number.
+        sender: who the message says it is from; a name of 1 to 11 characters, or a number with or without a plus sign.
         expires: the end of its life, seconds since 1970.
         not_before: the moment before which it must not leave, seconds since 1970; 0.0 for at once.
         group: a newer message of the same group and number cancels the unsent older one; empty for none.

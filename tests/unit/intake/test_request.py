@@ -37,7 +37,7 @@ def test_a_message_is_read_into_one_form() -> None:
     )  # fmt: skip
     assert (found.client, found.ref, found.to.e164, found.traffic) == ("local", "r1", "+375291110001", TrafficClass.OTP)
     assert (found.text.reveal(), found.sender, found.group, found.tags) == (
-        "Code 482913", "375291119999", "login", ("web", "a-1"),
+        "Code 482913", "+375291119999", "login", ("web", "a-1"),
     )  # fmt: skip
     assert (found.expires, found.not_before, found.meta, found.peer_uid) == (NOW + 60, 0.0, b'{"branch":7}', 1000)
 
@@ -195,7 +195,14 @@ def test_what_a_client_may_not_use_is_403() -> None:
     assert (answer.status, answer.code, answer.field) == (403, "sender_not_allowed", "sender")
     assert refused(read(message(), classes=frozenset({TrafficClass.FRAUD}))) == ("class_not_allowed", "class")
     assert refused(read(message(), default_sender=None)) == ("missing", "sender")
-    assert taken(message(sender="+375291119999"), senders=frozenset({"+375291119999"})).sender == "375291119999"
+
+
+@pytest.mark.parametrize("sender", ["+12345678", "12345678", "+375291119999"])
+def test_a_senders_plus_sign_stays_since_it_tells_a_number_from_a_short_code(sender: str) -> None:
+    assert taken(message(sender=sender), senders=frozenset({sender})).sender == sender
+    assert taken(message(), default_sender=sender).sender == sender
+    other = sender[1:] if sender.startswith("+") else f"+{sender}"
+    assert refused(read(message(sender=other), senders=frozenset({sender}))) == ("sender_not_allowed", "sender")
 
 
 def test_life_is_counted_from_the_moment_when_a_message_may_leave() -> None:
