@@ -315,7 +315,7 @@ def test_a_window_that_is_filled_twice_at_one_moment_times_out_with_one_deadline
     desk.submit("a", "b")
     desk.now += 1.0
     desk.submit("c")
-    (ended, _) = desk.wait(9.0)
+    (ended,) = desk.wait(9.0)
     assert ended == Ended([("a", TIMED_OUT), ("b", TIMED_OUT)])
     assert desk.session.next_deadline() == 111.0
     assert desk.wait(1.0)[0] == Ended([("c", TIMED_OUT)])
