@@ -114,6 +114,8 @@ class Sheet:
             for field, cell in zip(self.columns, cells, strict=False)
             if field and cell.strip()
         )
+        if "class" in message:
+            message["class"] = message["class"].lower()
         ref = message.setdefault("ref", f"{self.digest}-{number}")
         to = mask(message.get("to", ""))
         if len(cells) != len(self.columns):

@@ -71,6 +71,11 @@ def test_a_column_with_a_name_of_its_own_is_mapped(shell: Shell) -> None:
     assert message_of(row) == {"to": "+375291110001", "text": "Привет", "class": "otp", "ref": "77"}
 
 
+def test_a_class_may_be_written_in_any_case(shell: Shell) -> None:
+    path = shell.write("a.csv", "to,text,class\n+375291110001,Hi,OTP\n+375291110001,Hi,Service\n")
+    assert [message_of(row)["class"] for row in rows_of(path)] == ["otp", "service"]
+
+
 def test_numbers_and_lists_have_their_own_types(shell: Shell) -> None:
     path = shell.write("a.csv", 'to,text,class,ttl,tags\n+375291110001,Hi,otp,60,"a, b"\n')
     message = message_of(rows_of(path)[0])
