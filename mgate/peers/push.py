@@ -52,6 +52,7 @@ class Pusher:
         self._given = 0.0
         self._stopped = False
         self._links: set[Link] = set()
+        self._away = False
         self.said: Counter[str] = Counter()
         self.answered = 0
         self.refs: list[str] = []
@@ -61,7 +62,7 @@ class Pusher:
 
         Raises:
             BrokeProtocol: the daemon answered something that its documentation does not allow.
-            TimeoutError: no daemon answered for `patience` seconds, with messages unanswered.
+            TimeoutError: no daemon answered for `patience` seconds, with messages unanswered or nobody at the socket.
         """
         self._began = time.monotonic()
         try:
@@ -140,8 +141,11 @@ class Pusher:
             try:
                 await loop.create_unix_connection(lambda link=link: link, str(self._plan.socket))  # type: ignore[misc]  # bound now
             except OSError:
+                # Nothing is made while nobody listens, so that no open message starts the patience by itself.
+                self._away = not self._links
                 await asyncio.sleep(RECONNECT)
                 continue
+            self._away = False
             self._links.add(link)
             try:
                 await ended
@@ -175,12 +179,11 @@ class Pusher:
                 self._again.append(heapq.heappop(self._later)[2])
             for link in tuple(self._links):
                 link.pump()
-            if self.answered != answered or not self._open:
+            if self.answered != answered or not (self._open or self._away):
                 answered, heard = self.answered, now
             elif now - heard > patience:
-                raise TimeoutError(
-                    f"{self._open} messages have had no answer for {patience:g} s on {self._plan.socket}"
-                )
+                what = f"{self._open} messages have had no answer" if self._open else "nobody has listened"
+                raise TimeoutError(f"{what} for {patience:g} s on {self._plan.socket}")
 
     def _leave_unanswered(self) -> None:
         for draft in (*self._again, *(draft for _, _, draft in self._later)):

@@ -88,6 +88,16 @@ def test_a_daemon_that_says_nothing_is_given_up(push_socket: Any, tmp_path: Path
     assert len(list(read(tmp_path / "told"))) == 5
 
 
+def test_a_socket_that_is_not_there_is_given_up(tmp_path: Path) -> None:
+    async def run() -> None:
+        plan = Plan(tmp_path / "none.sock", 5)
+        # Without patience of its own it would try for ever.
+        await asyncio.wait_for(Pusher(plan, Maker(1, PLAIN, Fingerprint()), ToldLedger(None)).run(0.2), 5)
+
+    with ThreadPoolExecutor(1) as other, pytest.raises(TimeoutError, match=r"nobody has listened for 0\.2 s on .*none"):
+        other.submit(lambda: asyncio.run(run())).result()
+
+
 def test_a_rate_is_kept(push_socket: Any, tmp_path: Path) -> None:
     rows = push(push_socket, tmp_path / "told", messages=100, rate=400.0)
     took = max(row.answered_at for row in rows) - min(row.pushed_at for row in rows)
