@@ -40,7 +40,7 @@ _CANNOT_CANCEL: Final = {
     "leaving": "a try is being made at this moment; ask again in some seconds",
     "left": "the operator has taken it",
     "may_have_left": "it may have been sent; it will not be tried again",
-    "ended": "its life is over",
+    "ended": "it has ended already; mgatectl message show tells how",
 }
 _ACTS: Final = ("pause", "resume")
 

@@ -232,6 +232,12 @@ def test_a_cancellation_is_answered_by_what_became_of_it(house: House, word: str
     assert [line["event"] for line in house.lines] == (["message_cancelled"] if word == "cancelled" else [])
 
 
+def test_a_message_that_has_ended_is_told_so_and_where_to_see_how(house: House) -> None:
+    house.desk.word = "ended"
+    _, answer = house.ask("DELETE", f"/v1/messages/{show_id(KNOWN)}")
+    assert answer["detail"] == "it has ended already; mgatectl message show tells how"
+
+
 def test_the_id_that_is_answered_is_in_the_form_that_is_shown_elsewhere(house: House) -> None:
     _, answer = house.ask("DELETE", f"/v1/messages/{show_id(KNOWN).upper()}")
     assert answer["id"] == show_id(KNOWN)
