@@ -22,20 +22,28 @@ _REST: Final = 0.02
 class Belief:
     """One lane's belief. A moment called ``now`` is monotonic seconds, one called ``wall`` seconds since 1970."""
 
-    __slots__ = ("_asked_at", "_contradicted", "_gone", "_known", "_rest_until", "asking", "may_wait", "next_due")
+    __slots__ = (
+        "_asked_at", "_contradicted", "_gone", "_known", "_rest_until", "asking", "may_wait", "next_due", "returned",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.may_wait = True
         self.asking = False
         self.next_due = 0.0
+        self.returned = False
         self._contradicted = False
         self._asked_at = 0.0
         self._rest_until = 0.0
         self._known: set[int] = set()
         self._gone: set[int] = set()
 
+    def told_of_return(self) -> None:
+        """A part that had left came back: it may be older than all that was read ahead."""
+        self.told()
+        self.returned = True
+
     def told(self) -> None:
-        """Somebody put a part into this lane of the spool, or gave one back."""
+        """Somebody put a part into this lane of the spool."""
         self.may_wait = True
         self._contradicted = True
         self._rest_until = 0.0
@@ -67,6 +75,7 @@ class Belief:
     def asked(self, now: float) -> None:
         """A read was asked for."""
         self.asking = True
+        self.returned = False
         self._contradicted = False
         self._asked_at = now
 

@@ -35,8 +35,13 @@ class Lane:
         self._clients: dict[str, deque[Header]] = {}
 
     def add(self, header: Header) -> None:
-        """Queue a header behind those of its client; a client new to the lane gets its turn last."""
-        self._clients.setdefault(header.client, deque()).append(header)
+        """Queue a header behind those of its client, one that had left before the younger of them; a client new to the
+        lane gets its turn last."""
+        queue = self._clients.setdefault(header.client, deque())
+        if header.attempts and queue and header.part < queue[-1].part:
+            queue.insert(next(at for at, other in enumerate(queue) if header.part < other.part), header)
+        else:
+            queue.append(header)
         self.queued += 1
 
     def put_back(self, headers: list[Header]) -> None:

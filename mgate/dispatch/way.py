@@ -132,7 +132,7 @@ class Way:
         binds = self._open_binds(now)
         if binds:
             self._lease(self._plan(binds, now))
-            self._read(now)
+        self._read(now)
         self._set_timer(now, bool(binds))
 
     def _plan(self, binds: Sequence[int], now: float) -> list[_Planned]:
@@ -233,7 +233,7 @@ class Way:
         for outgoing, outcome in results:
             self.slots.free(outgoing.reference)
             if isinstance(outcome, Deferred | NotWritten):
-                self._beliefs[LANE_OF[outgoing.traffic]].told()
+                self._beliefs[LANE_OF[outgoing.traffic]].told_of_return()
         self._slots_came_free()
 
     def _end_failed(self, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
@@ -291,11 +291,17 @@ class Way:
         self.turn()
 
     def _read(self, now: float) -> None:
-        """Read ahead, so that a slot that comes free never waits for a read."""
+        """Read ahead, so that a slot that comes free never waits for a read. What came back is looked for however much
+        is here, and while the binds rest: it is to leave before the younger."""
         wall = self._wall()
         for number, belief in self._beliefs.items():
             lane = self._lanes.lanes[number]
-            if lane.queued < self._low and belief.wants_read(now, wall):
+            if not belief.wants_read(now, wall):
+                continue
+            if belief.returned:
+                belief.asked(now)
+                self._ask(Ask(self.slots.route, number, self._fetch, frozenset()))
+            elif lane.queued < self._low:
                 belief.asked(now)
                 self._ask(Ask(self.slots.route, number, self._fetch + belief.known, lane.well_fed(self._low)))
 

@@ -253,11 +253,29 @@ def test_throttling_pauses_and_burns_nothing() -> None:
     assert sorted(world.written[8:]) == parts
 
 
+@pytest.mark.parametrize("younger", [1, 10, 300])
+def test_a_throttled_part_leaves_before_the_younger_ones_that_were_read_ahead(younger: int) -> None:
+    world = settled((2,))
+    old = [world.accept(OTP) for _ in range(2)]
+    world.settle()
+    young = [world.accept(OTP) for _ in range(younger)]
+    world.settle()
+    assert world.way.queued > 0
+    world.channel.up.clear()
+    world.channel.answer(Deferred("ESME_RTHROTTLED"))
+    world.settle()
+    world.channel.rise(0)
+    for _ in range(younger + 2):
+        world.settle(2)
+        world.channel.answer(Accepted("1"))
+    assert world.written == [*old, *old, *young]
+
+
 def test_a_deferred_part_leaves_when_it_is_due_again() -> None:
     world = settled()
     part = world.accept(OTP)
     world.settle()
-    world.channel.answer(Deferred("ESME_RSYSERR"))
+    world.channel.answer(Deferred("link_weather"))
     world.settle()
     world.clock.advance(0.99)
     world.settle()

@@ -27,6 +27,13 @@ def test_clients_of_a_lane_take_turns() -> None:
     assert picked(lanes, 8) == [1, 11, 21, 2, 12, 3, 4]
 
 
+def test_what_comes_back_goes_before_the_younger_of_its_client_and_parts_no_message() -> None:
+    lanes = Lanes()
+    lanes.add(2, [header(4), *message(5, 3), header(9)])
+    lanes.add(2, [Header(8, 1, 1, "a", 1, 9e9), Header(2, 1, 1, "a", 1, 9e9), Header(11, 1, 1, "a", 1, 9e9)])
+    assert picked(lanes, 8) == [2, 4, 5, 8, 9, 11]
+
+
 def test_a_backlog_of_one_client_delays_another_by_one_message() -> None:
     lanes = Lanes()
     lanes.add(1, [header(n, "a") for n in range(1, 1000)])

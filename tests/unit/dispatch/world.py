@@ -21,6 +21,7 @@ from mgate.model.ports import Outcomes, Slot
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import URGENT
 from mgate.policy.pacing import bulk_slots
+from mgate.policy.step import backs_off
 from mgate.spool.verbs import NotKept, Wish
 
 ROUTE = "sms:op-a"
@@ -162,7 +163,8 @@ class FakeSpool:
         if isinstance(outcome, NotWritten):
             row.state, row.due = State.READY, self._wall()
         elif isinstance(outcome, Deferred):
-            row.state, row.due = State.READY, self._wall() + 1.0
+            row.state = State.READY
+            row.due = self._wall() + 1.0 if backs_off(outcome.reason) else row.due
         elif isinstance(outcome, Uncertain):
             row.state = State.UNCERTAIN
         else:
