@@ -103,6 +103,7 @@ class OutcomeClaims(Played):
         old = player.leased(message(1, traffic=TrafficClass.OTP))
         player.pass_time(40)
         young = player.ready(message(2, traffic=TrafficClass.OTP, due=player.now))
+        player.pass_time(40)
         player.end(old, THROTTLED)
         headers = player.reader.ready(Ask(ROUTE, 1, 10, frozenset()), player.now).headers
         assert [header.part for header in headers] == [old, young]
