@@ -24,7 +24,7 @@ _SINGLE: Final = (
 )
 LONGEST_PAUSE: Final = 1.0
 _COME_AGAIN: Final = frozenset((429, 503))
-BUSY: Final = "busy"
+_LATER: Final = frozenset(("busy", "not_kept", "stopping"))
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -200,6 +200,10 @@ class BatchLink(Link):
 
     def _result(self, answer: Answer) -> None:
         self._line += 1
+        if answer.error and not answer.ref:
+            # The daemon ends the batch, after a silence or because it stops: nothing from this line on was taken.
+            self._over = True
+            return
         if not self._outstanding:
             raise BrokeProtocol(f"a result for line {answer.line}, and nothing is unanswered")
         draft = self._outstanding.popleft()
@@ -207,7 +211,7 @@ class BatchLink(Link):
             told, expected = f"line {answer.line}, ref {answer.ref}", f"line {self._line}, ref {draft.ref}"
             self._outstanding.appendleft(draft)
             raise BrokeProtocol(f"results are out of order: {told} came where {expected} was due")
-        if answer.error == BUSY:
+        if answer.error in _LATER:
             self._supply.back([draft], LONGEST_PAUSE)
         else:
             self._supply.told(draft, answer)

@@ -20,6 +20,7 @@ class PushSocket:
         self.die_after = 0
         self.deaths = 0
         self.busy = 0
+        self.breaks_off = 0
         self.answer: Callable[[dict[str, object], int], dict[str, object]] = self._accept
 
     async def serve(self) -> asyncio.AbstractServer:
@@ -74,6 +75,11 @@ class _Connection(asyncio.Protocol):
             out = b"".join(self._result(line) for line in lines)
             if self._socket.dies():
                 self.transport.abort()
+            elif out and self._socket.breaks_off:
+                self._socket.breaks_off -= 1
+                out += b'{"line":%d,"error":"too_slow","detail":"the batch was silent"}\n' % (self._line + 1)
+                self.transport.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(out), out))
+                self._url = b""
             elif out:
                 self.transport.write(b"%x\r\n%s\r\n" % (len(out), out))
 

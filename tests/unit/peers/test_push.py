@@ -66,6 +66,30 @@ def test_busy_means_come_again(push_socket: Any, tmp_path: Path, window: int) ->
     assert sum(row.tries for row in rows) == 13
 
 
+def test_a_batch_that_the_daemon_ends_is_gone_on_with_in_another(push_socket: Any, tmp_path: Path) -> None:
+    push_socket.breaks_off = 2
+    rows = push(push_socket, tmp_path / "told", window=50)
+    assert push_socket.breaks_off == 0
+    assert len({row.ref for row in rows}) == len(rows) == 300
+    assert all(row.accepted for row in rows)
+
+
+@pytest.mark.parametrize("code", ["not_kept", "stopping"])
+def test_what_was_not_taken_for_now_comes_again(push_socket: Any, tmp_path: Path, code: str) -> None:
+    accept, refused = push_socket.answer, ["x"] * 3
+
+    def answer(message: dict[str, object], line: int) -> dict[str, object]:
+        if refused:
+            refused.pop()
+            return {"ref": message["ref"], "line": line, "error": code}
+        told: dict[str, object] = accept(message, line)
+        return told
+
+    push_socket.answer = answer
+    rows = push(push_socket, tmp_path / "told", window=50, messages=10)
+    assert all(row.accepted for row in rows)
+
+
 def test_results_out_of_order_are_told_as_the_daemons_fault(push_socket: Any, tmp_path: Path) -> None:
     accept = push_socket.answer
     push_socket.answer = lambda message, line: accept(message, line + 1)
