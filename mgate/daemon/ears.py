@@ -16,7 +16,6 @@ from mgate.spool.store import Told
 from mgate.spool.verbs import Fit
 from mgate.telemetry import Alarm, Event, Log, Telemetry
 
-EX_IOERR = 74
 _ENDED = {state.word for state in ENDED}
 
 
@@ -63,7 +62,7 @@ class Ears:
     def broken(self, error: StoreBroken) -> None:
         """The disk cannot be trusted any more: say so and leave at once, before anything else is answered or sent."""
         self._log(Event.COMMIT_FAILED, reason=str(error), detail="leaving with status 74; the next start decides")
-        os._exit(EX_IOERR)
+        os._exit(os.EX_IOERR)
 
     def bug(self, error: Exception) -> None:
         """Something that cannot happen did; its verb was not written, and the service goes on."""

@@ -28,11 +28,6 @@ from mgate.seal.errors import SealError
 from mgate.spool.engine import ForeignSpool, NewerSpool, StoreBroken
 from mgate.telemetry import Alarm, Event, Phase
 
-EX_OK: Final = 0
-EX_SOFTWARE: Final = 70
-EX_IOERR: Final = 74
-EX_CONFIG: Final = 78
-
 DRAIN: Final = 6.0
 """Seconds that the windows have to run empty at the end."""
 
@@ -62,7 +57,7 @@ class Life:
         self._ports: list[IListeningPort] = []
         self._lock: TextIO | None = None
         self._ticked = self._open_at = time.monotonic()
-        self.status = EX_SOFTWARE
+        self.status = os.EX_SOFTWARE
 
     # ---- the start -------------------------------------------------------------------------------------------------
 
@@ -73,12 +68,12 @@ class Life:
         try:
             self._begin()
         except (SealError, NewerSpool, ForeignSpool, SocketError, LockedError) as error:
-            self._refuse(EX_CONFIG, error)
+            self._refuse(os.EX_CONFIG, error)
         except (OSError, StoreBroken) as error:
-            self._refuse(EX_IOERR if isinstance(error, StoreBroken) else EX_CONFIG, error)
+            self._refuse(os.EX_IOERR if isinstance(error, StoreBroken) else os.EX_CONFIG, error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the daemon must say it and end, not hang
             logs.bug(self._log, error, "at the start")
-            self._refuse(EX_SOFTWARE, error)
+            self._refuse(os.EX_SOFTWARE, error)
 
     def _begin(self) -> None:
         self._lock = _lock(self._config)
@@ -183,7 +178,7 @@ class Life:
             listener.abort()
         for thread in (memory.history, memory.writer, memory.near, memory.far):
             thread.stop()
-        self.status = EX_OK
+        self.status = os.EX_OK
         self._log(Event.STOPPED)
         self._reactor.stop()
 

@@ -23,11 +23,6 @@ from twisted.internet import asyncioreactor
 from mgate import __version__
 from mgate.config import Config, ConfigError, find_config, read
 
-EX_OK: Final = 0
-EX_SOFTWARE: Final = 70
-EX_IOERR: Final = 74
-EX_CONFIG: Final = 78
-
 _SWITCH: Final = 0.0005
 """Seconds after which a thread hands on the interpreter's lock: a tenth of the default, so that the reactor waits less
 for the writer, and the writer for the reactor."""
@@ -40,7 +35,7 @@ def main() -> None:
         config = read(find_config(arguments.config, os.environ))
     except ConfigError as error:
         sys.stderr.write(f"mgated: {error}\n")
-        raise SystemExit(EX_CONFIG) from None
+        raise SystemExit(os.EX_CONFIG) from None
     _settle_process()
     raise SystemExit(_run(config))
 

@@ -385,13 +385,6 @@ def _told(turn: Turn) -> list[Told]:
     ]
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 class Checkpointer:
     """Copies the WAL into the file from a connection of its own, so that no commit waits for it. One thread uses it.
 
