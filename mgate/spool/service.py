@@ -82,6 +82,8 @@ class Writer:
         self._something = threading.Condition()
         self._stopping = False
         self._tending = False
+        self.since = 0.0
+        """The monotonic moment at which the writer went to the disk; 0.0 while it is not there."""
         self._thread = threading.Thread(target=self._run, name="mgate-writer", daemon=True)
 
     def start(self) -> None:
@@ -130,7 +132,11 @@ class Writer:
             self._tending = self._tend()
 
     def _tend(self) -> bool:
-        return self._store.tend(int(self._wall() * 1000))
+        self.since = self._seconds()
+        try:
+            return self._store.tend(int(self._wall() * 1000))
+        finally:
+            self.since = 0.0
 
     def _gather(self) -> list[_Job]:
         jobs: list[_Job] = []
@@ -145,7 +151,7 @@ class Writer:
     def _commit(self, jobs: list[_Job]) -> None:
         begun = self._seconds()
         try:
-            results = self._store.commit([job.verb for job in jobs], int(self._wall() * 1000))
+            results = self._write(jobs, begun)
         except StoreFull as error:
             self._put_back(jobs, NotKept(str(error)))
         except CannotHappen as error:
@@ -153,6 +159,13 @@ class Writer:
         else:
             self._numbers.committed(sum(job.rows for job in jobs), self._seconds() - begun)
             self._answer([(job.done, result) for job, result in zip(jobs, results, strict=True)])
+
+    def _write(self, jobs: Sequence[_Job], begun: float) -> Sequence[Result]:
+        self.since = begun
+        try:
+            return self._store.commit([job.verb for job in jobs], int(self._wall() * 1000))
+        finally:
+            self.since = 0.0
 
     def _put_back(self, jobs: Sequence[_Job], refusal: NotKept) -> None:
         """Nothing happened: outcomes stay first in line, everybody else is told.
