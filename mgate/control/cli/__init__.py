@@ -1,0 +1,23 @@
+"""mgatectl: the command line. It asks the daemon over the admin socket and shows what it says.
+
+Only this folder knows click. Exit status: 0 done, 1 refused or failed, 2 usage, 3 the daemon cannot be reached. Tables
+go to stdout, notes and progress to stderr; ``--json`` puts one JSON object on stdout, and an error as one on stderr.
+"""
+
+from mgate.control.cli import messages, service, settings
+from mgate.control.cli.root import main
+
+__all__ = ["main"]
+
+for command in (
+    settings.init,
+    settings.config,
+    settings.version,
+    service.status,
+    service.queue,
+    service.bind,
+    messages.message,
+    messages.send,
+    messages.push,
+):
+    main.add_command(command)

@@ -1,0 +1,106 @@
+"""The commands for an instance and its configuration."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mgate import __version__
+from mgate.config import ConfigError, Setting, changed, settings
+from mgate.control import files, tables
+from mgate.control.asked import Asked
+from mgate.control.cli.root import FAILED, common
+from mgate.control.instance import Account, make_instance
+from mgate.control.talk import NotReachable
+from mgate.control.views import ConfigView, VersionView
+
+
+@click.command()
+@common
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--smsc", metavar="HOST:PORT", required=True, help="The operator's SMSC.")
+@click.option("--system-id", metavar="ID", required=True, help="What the operator knows us by.")
+@click.option(
+    "--password-file", metavar="F", required=True, type=click.Path(path_type=Path), help="A file with one line."
+)
+@click.option("--binds", metavar="N", type=click.IntRange(1, 32), default=1, help="Binds to hold.")
+@click.option("--window", metavar="N", type=click.IntRange(1, 1000), default=10, help="Open submits on each.")
+@click.option("--rate", metavar="N", type=click.IntRange(0, 10_000), default=0, help="PDUs a second, 0: no limit.")
+@click.pass_obj
+def init(
+    asked: Asked,
+    folder: Path,
+    smsc: str,
+    system_id: str,
+    password_file: Path,
+    binds: int,
+    window: int,
+    rate: int,
+) -> None:
+    """Make a ready instance in DIR, which must be new or empty."""
+    host, mark, port = smsc.rpartition(":")
+    if not mark or not host or not port.isdecimal():
+        raise click.BadParameter("say it as HOST:PORT, such as 127.0.0.1:2775", param_hint="--smsc")
+    config = make_instance(folder, Account(host.strip("[]"), int(port), system_id, password_file, binds, window, rate))
+    asked.say(
+        {"folder": str(config.home), "config": str(config.file), "push_socket": str(config.local.socket)},
+        f"Made {config.home}. Keep a copy of {config.keys.kek_file} apart: without that key all is unreadable.\n"
+        f"Next: mgated --config {config.file}",
+    )
+
+
+@click.group()
+def config() -> None:
+    """The configuration."""
+
+
+@config.command("check")
+@common
+@click.pass_obj
+def config_check(asked: Asked) -> None:
+    """Find every mistake in the configuration; needs no daemon."""
+    try:
+        tree = asked.tree()
+        mistakes = files.missing(tree)
+    except ConfigError as error:
+        mistakes = list(error.mistakes)
+    found = [{"section": each.section, "key": each.key, "problem": each.problem} for each in mistakes]
+    asked.say({"file": str(asked.path()), "mistakes": found}, *map(str, mistakes))
+    if mistakes:
+        sys.exit(FAILED)
+    asked.note(f"{asked.path()}: no mistakes")
+
+
+@config.command("show")
+@common
+@click.option("--changed", "only_changed", is_flag=True, help="Only what differs from the defaults, or has none.")
+@click.option("--running", is_flag=True, help="As the daemon read it when it started, not as the file is now.")
+@click.pass_obj
+def config_show(asked: Asked, only_changed: bool, running: bool) -> None:
+    """Show the settings; needs no daemon."""
+    if running:
+        view = asked.daemon().get("/v1/config", ConfigView, changed="1" if only_changed else "")
+    else:
+        tree = asked.tree()
+        chosen: Sequence[Setting] = changed(tree) if only_changed else settings(tree)
+        view = ConfigView(str(tree.file), tuple(chosen))
+    asked.say(view, tables.setting_table(view.settings))
+
+
+@click.command()
+@common
+@click.pass_obj
+def version(asked: Asked) -> None:
+    """Show the version of mgatectl, and the daemon's if it runs."""
+    try:
+        running = asked.daemon().get("/v1/version", VersionView).version
+    except (NotReachable, ConfigError):
+        running = ""
+    asked.say(
+        {"mgatectl": __version__, "python": platform.python_version(), "daemon": running},
+        f"mgatectl {__version__}, daemon {running or 'not reachable'}",
+    )
