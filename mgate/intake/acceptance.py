@@ -38,7 +38,7 @@ class Acceptance:
 
     Args:
         wall: seconds since 1970.
-        room: whether there is room on the disk for new messages.
+        why_not: why no new message may come in now, such as a disk that is nearly full; empty when it may.
     """
 
     def __init__(
@@ -47,18 +47,19 @@ class Acceptance:
         sealing: Sealing,
         admission: Admission,
         wall: Callable[[], float],
-        room: Callable[[], bool],
+        why_not: Callable[[], str],
     ) -> None:
         self._spool = spool
         self._sealing = sealing
         self._admission = admission
         self._wall = wall
-        self._room = room
+        self._why_not = why_not
 
     def accept(self, submissions: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]) -> None:
         """See ``model.ports.Acceptor``."""
-        if not self._room():
-            answer([_no_room("the disk of the spool is nearly full")] * len(submissions))
+        why_not = self._why_not()
+        if why_not:
+            answer([_no_room(why_not)] * len(submissions))
             return
         runs = [submissions[start : start + RUN] for start in range(0, len(submissions), RUN)]
         answers: list[Sequence[Answer]] = [()] * len(runs)

@@ -15,10 +15,10 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mgate.intake.answers import RETRY_WHEN_STOPPING, refused_line, taken_line
-from mgate.intake.client import PushClient, RateBucket
+from mgate.intake.client import RateBucket
 from mgate.intake.codes import BY_WORD, Code, refusal
 from mgate.intake.lines import Lines, NumberedLine
-from mgate.intake.request import read_ref, read_submission
+from mgate.intake.request import read_ref
 from mgate.model.entry import Submission
 from mgate.model.ports import Acceptor, Answer, Refusal, Taken
 from mgate.net.exchange import Stream
@@ -36,11 +36,12 @@ class Surroundings:
     """What every batch of one client works with.
 
     Attributes:
+        read: one line to a message (``quick.Reading``).
         wall: seconds since 1970; ``clock``: the reactor, or a ``Clock``.
         bucket: the client's rate; None for no limit.
     """
 
-    client: PushClient
+    read: Callable[[bytes, int, float], Submission | Refusal]
     acceptor: Acceptor
     clock: IReactorTime
     wall: Callable[[], float]
@@ -117,11 +118,12 @@ class Batch:
         if not lines:
             return
         around, now, uid = self._around, self._around.wall(), self._stream.peer.uid
+        read_line = around.read
         group = _Group(0)
         submissions: list[Submission] = []
         places: list[int] = []
         for place, (number, octets) in enumerate(lines):
-            read = refusal(Code.LINE_TOO_LONG) if octets is None else read_submission(octets, around.client, uid, now)
+            read = refusal(Code.LINE_TOO_LONG) if octets is None else read_line(octets, uid, now)
             if isinstance(read, Refusal):
                 around.numbers.refused[read.code].n += 1
                 group.results.append(refused_line(number, read_ref(octets or b""), read))

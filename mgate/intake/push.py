@@ -19,7 +19,7 @@ from mgate.intake.batch import Batch, Surroundings
 from mgate.intake.client import PushClient, RateBucket
 from mgate.intake.codes import BY_WORD, Code, refusal
 from mgate.intake.gathering import Gathering
-from mgate.intake.request import read_submission
+from mgate.intake.quick import Reading
 from mgate.model.entry import Submission
 from mgate.model.message import MessageId, read_id, show_id
 from mgate.model.ports import Acceptor, Answer, Desk, NoAnswer, Refusal, Taken
@@ -59,7 +59,8 @@ class PushApi:
         self._wall = wall
         self._numbers = numbers
         self._bucket = None if client.rate is None else RateBucket(client.rate, clock.seconds())
-        self._around = Surroundings(client, acceptor, clock, wall, self._bucket, numbers)
+        self._read = Reading(client).read
+        self._around = Surroundings(self._read, acceptor, clock, wall, self._bucket, numbers)
         self._batches: set[Batch] = set()
         self._stopping = False
 
@@ -83,7 +84,7 @@ class PushApi:
     def _push(self, request: Request) -> None:
         refused = self._not_now()
         if refused is None:
-            read = read_submission(request.body, self._client, request.peer.uid, self._wall())
+            read = self._read(request.body, request.peer.uid, self._wall())
             if isinstance(read, Submission):
                 if self._bucket is not None:
                     self._bucket.take(1, self._clock.seconds())

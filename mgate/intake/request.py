@@ -1,7 +1,8 @@
 """What a client sends as a message: the octets of one JSON object to a ``Submission``, or to the reason why not. Pure.
 
-Faults are looked for in a fixed order (the JSON, unknown fields, then the fields as they stand in ``FIELDS``), and the
-first one found is told: a client that mends one after the other sees each once.
+This is the careful reading, which says what a message is; ``quick`` is a short cut to the same answer. Faults
+are looked for in a fixed order (the JSON, unknown fields, then the fields as they stand in ``FIELDS``), and the first
+one found is told: a client that mends one after the other sees each once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ MOST_TAGS: Final = 16
 LARGEST_META: Final = 1024
 LONGEST_LIFE: Final = 30 * 86_400
 FARTHEST_START: Final = 180 * 86_400
+SURELY_FITS: Final = 8_000
+"""So many characters fit into 255 parts whatever they are: at worst two UTF-16 units each, 65 in a part."""
 TAG: Final = r"[a-z0-9_-]{1,32}"
 SENDER: Final = r"[A-Za-z0-9 ._&-]{1,11}|\+?[0-9]{1,15}"
 MOMENT: Final = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)"
@@ -41,8 +44,6 @@ _TAG: Final = re.compile(TAG, re.ASCII)
 _SENDER: Final = re.compile(SENDER, re.ASCII)
 _MOMENT: Final = re.compile(MOMENT, re.ASCII)
 _FIELD_NAME: Final = re.compile(r"[a-z_]{1,32}", re.ASCII)
-# Fewer characters than this fit into 255 parts whatever they are: at worst two UTF-16 units each, 65 in a part.
-_SURELY_FITS: Final = 8_000
 
 
 class _Refused(Exception):
@@ -68,6 +69,16 @@ def read_submission(raw: bytes, client: PushClient, peer_uid: int, now: float) -
         return _submission(given, client, peer_uid, now)
     except _Refused as stop:
         return stop.refused
+
+
+def is_sender(text: str) -> bool:
+    """Whether a message can say that it is from this."""
+    return _SENDER.fullmatch(text) is not None and text == text.strip()
+
+
+def is_tag(text: str) -> bool:
+    """Whether this is a word for reports."""
+    return _TAG.fullmatch(text) is not None
 
 
 def read_ref(raw: bytes) -> str:
@@ -156,7 +167,7 @@ def _traffic(given: dict[str, object], client: PushClient) -> TrafficClass:
 
 def _text(given: dict[str, object]) -> Secret:
     text = _string(given, "text")
-    if len(text) > _SURELY_FITS and (parts := count(text)) > MAX_PARTS:
+    if len(text) > SURELY_FITS and (parts := count(text)) > MAX_PARTS:
         _refuse(Code.TOO_LONG, "text", f"the text needs {parts} parts; {MAX_PARTS} are the most")
     return Secret(text)
 
@@ -168,7 +179,7 @@ def _sender(given: dict[str, object], client: PushClient) -> str:
             _refuse(Code.MISSING, "sender", "the field is required: this client has no default sender")
         return client.default_sender
     sender = _string(given, "sender")
-    if _SENDER.fullmatch(sender) is None or sender != sender.strip():
+    if not is_sender(sender):
         _refuse(Code.BAD_VALUE, "sender", "1 to 11 letters, digits and ' ._&-', or a number of up to 15 digits")
     if client.senders is not None and sender not in client.senders:
         _refuse(Code.SENDER_NOT_ALLOWED, "sender")
@@ -221,7 +232,7 @@ def _tags(given: dict[str, object]) -> tuple[str, ...]:
     words = tuple(tag for tag in tags if isinstance(tag, str))
     if len(words) != len(tags):
         _refuse(Code.WRONG_TYPE, "tags", "a list of strings is wanted")
-    if not all(_TAG.fullmatch(word) for word in words):
+    if not all(map(is_tag, words)):
         _refuse(Code.BAD_VALUE, "tags", "a tag is 1 to 32 of a-z, 0-9, _ and -")
     return words
 

@@ -55,7 +55,7 @@ def _has_duplicates(raw: bytes, given: dict[str, object], colons: int) -> bool:
     # without one in the octets, and then the slow way must tell.
     if b"\\u003" in raw:
         return _has_duplicates_surely(raw)
-    return colons != _colons(given)
+    return colons != colons_of(given)
 
 
 def _has_duplicates_surely(raw: bytes) -> bool:
@@ -91,13 +91,13 @@ def _is_deeper(value: object, levels: int) -> bool:
     return True
 
 
-def _colons(value: object) -> int:
-    """How many colons the value would be written with: one for each member, and those within strings."""
+def colons_of(value: object) -> int:
+    """How many colons the decoded value would be written with: one for each member, and those within strings."""
     if isinstance(value, str):
         return value.count(":")
     if isinstance(value, dict):
-        return sum([1 + key.count(":") + _colons(child) for key, child in value.items()])
-    return sum([_colons(child) for child in value]) if isinstance(value, list) else 0
+        return sum([1 + key.count(":") + colons_of(child) for key, child in value.items()])
+    return sum([colons_of(child) for child in value]) if isinstance(value, list) else 0
 
 
 def _texts(value: object) -> Iterator[str]:
