@@ -110,10 +110,11 @@ class Ledger:
             self._file = -1
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a ledger, in order; a last line that was cut by a kill is left out."""
+def read(path: Path, start: int = 0) -> Iterator[Row]:
+    """The rows of a ledger from octet `start` on, in order; a last line that was cut by a kill is left out."""
     decoder = msgspec.json.Decoder(Row)
     with path.open("rb") as lines:
+        lines.seek(start)
         for line in lines:
             if line.endswith(b"\n"):
                 yield decoder.decode(line)

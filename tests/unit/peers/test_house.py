@@ -1,4 +1,4 @@
-"""What bench and torture do around the house: processes, questions, the report."""
+"""What torture does around the house: processes, questions, the report."""
 
 import http.server
 import json
@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mgate.peers import bench
 from mgate.peers.audit import Attempt, Findings, Kind, Says, Violation, compare
 from mgate.peers.house import Asker, HouseError, Instance, Running, Smsc, fdatasync_ms
-from mgate.peers.smsc.ledger import Acknowledged, Ledger, Submitted
+from mgate.peers.smsc.ledger import Ledger, Submitted
 from mgate.peers.told import Told, ToldLedger
 from mgate.peers.torture import SCRIPT, Evidence, _judge, _leaks, report
 
@@ -44,13 +43,11 @@ def test_an_operator_that_cannot_read_its_script_is_named(tmp_path: Path) -> Non
         Smsc(tmp_path, "prot = 1", tmp_path / "key")
 
 
-def test_the_scripts_of_bench_and_torture_can_be_used(tmp_path: Path) -> None:
+def test_the_script_of_torture_can_be_used(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"")
-    for script in (bench.SCRIPT, SCRIPT.replace("{seed}", "1")):
-        smsc = Smsc(tmp_path, script, tmp_path / "key")
-        assert smsc.port > 0
-        assert smsc.stop() == 0
-        (tmp_path / "smsc.log").unlink()
+    smsc = Smsc(tmp_path, SCRIPT.replace("{seed}", "1"), tmp_path / "key")
+    assert smsc.port > 0
+    assert smsc.stop() == 0
 
 
 def test_an_instance_that_mgatectl_refuses_is_named(tmp_path: Path) -> None:
@@ -151,35 +148,3 @@ def test_a_number_or_text_in_plain_is_found_wherever_it_lies(tmp_path: Path) -> 
     assert _leaks(tmp_path / "spool", log) == []
     (tmp_path / "spool" / "wal").write_bytes(b"..375291110001..")
     assert _leaks(tmp_path / "spool", log) == [tmp_path / "spool" / "wal"]
-
-
-def test_percentiles_are_of_what_was_measured() -> None:
-    assert bench._percentiles([n / 1000 for n in range(100)]) == (50.0, 95.0, 99.0)
-    assert bench._percentiles([0.25]) == (250.0, 250.0, 250.0)
-
-
-def test_submits_and_the_last_receipt_are_read_from_the_operators_ledger(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
-    for at, text in ((1.0, "a"), (2.0, "b"), (3.0, "a")):
-        ledger.add(Submitted(at, "1", 0, False, 1, 1, 1, "to", text, 0, 0, 0, "", 0, 0, 1))
-    ledger.add(Acknowledged(9.0, "1", "DELIVRD", 1))
-    ledger.close()
-    smsc = Smsc.__new__(Smsc)
-    smsc.ledger = tmp_path / "ledger"
-    assert bench._submits(smsc) == ({"a": 1.0, "b": 2.0}, 9.0)
-    bench._wait_for(smsc, bench._MARK, 1)
-
-
-def test_a_house_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "NO_PROGRESS", 0.05)
-    smsc = Smsc.__new__(Smsc)
-    smsc.ledger = tmp_path / "ledger"
-    smsc.ledger.touch()
-    with pytest.raises(HouseError, match="0 of 5 rows"):
-        bench._wait_for(smsc, bench._MARK, 5)
-
-
-def test_the_rows_asked_for_are_the_rows_measured() -> None:
-    given = bench._arguments().parse_args(["--rows", "paced,batch", "--seconds", "2", "--window", "50"])
-    rows = bench._rows(given)
-    assert [(row.name, row.messages, row.window) for row in rows] == [("paced", 1000, 50), ("batch", 30_000, 50)]

@@ -1,0 +1,181 @@
+"""The command line: which rows, how long, and where the figures go."""
+
+import argparse
+import gc
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+
+from mgate.peers.bench import rates
+from mgate.peers.bench.figures import Result, table
+from mgate.peers.bench.profile import Profiler
+from mgate.peers.bench.row import Row, Setting, run
+from mgate.peers.house import HouseError
+from mgate.peers.links import BrokeProtocol
+
+ROWS: Final[tuple[Row, ...]] = (*rates.ROWS,)
+ALL: Final = "all"
+
+
+class Machine(Struct, frozen=True):
+    """On what it was measured. `cores`: that this process may use; `memory`: octets; `code`: the commit, if known."""
+
+    processor: str
+    cores: int
+    memory: int
+    kernel: str
+    python: str
+    code: str
+
+
+class Report(Struct, frozen=True):
+    """All rows of one run; `quick` figures are no measurement."""
+
+    at: datetime
+    machine: Machine
+    quick: bool
+    rows: tuple[Result, ...]
+
+
+def chosen(names: Sequence[str]) -> list[Row]:
+    """The rows of these names, with those that they need before them; `all` is every row. HouseError for a stranger."""
+    known = {row.name: row for row in ROWS}
+    picked: dict[str, Row] = {}
+    for name in known if ALL in names else names:
+        if name not in known:
+            raise HouseError(f"there is no row {name}; there are {', '.join(known)}")
+        for needed in (*known[name].needs, name):
+            picked[needed] = known[needed]
+    return list(picked.values())
+
+
+def machine() -> Machine:
+    """This one."""
+    cpu = Path("/proc/cpuinfo").read_text().partition("model name")[2].partition("\n")[0]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0))
+    return Machine(cpu.strip(" \t:"), cores, memory, platform.release(), platform.python_version(), _code())
+
+
+def _code() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # git
+    return done.stdout.strip()
+
+
+def measure(rows: Sequence[Row], given: argparse.Namespace, folder: Path, console: Console) -> list[Result]:
+    """Each row in a folder of its own; what was measured is shown also when a later row fails."""
+    results: dict[str, Result] = {}
+    profiler = Profiler((given.json or Path("profile")).absolute().parent) if given.profile else None
+    try:
+        for row in rows:
+            place = folder / row.name
+            place.mkdir()
+            console.print(f"{row.name}: {row.meaning}", highlight=False)
+            setting = Setting(place, given.quick, given.messages, profiler, results, _teller(console))
+            results[row.name] = run(row, setting)
+            if not given.keep:
+                shutil.rmtree(place)
+    finally:
+        if results:
+            _show(list(results.values()), given, console)
+    return list(results.values())
+
+
+def _show(results: list[Result], given: argparse.Namespace, console: Console) -> None:
+    report = Report(datetime.now(UTC), machine(), given.quick, tuple(results))
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    out = Console() if sys.stdout.isatty() else Console(width=120)
+    out.print(table(results))
+    for result in results:
+        for note in result.notes:
+            out.print(f"{result.row}: {note}", highlight=False)
+        for line in result.profile:
+            out.print(f"{result.row}: {line}", highlight=False, markup=False)
+    if given.quick:
+        out.print("These were quick runs, to see that the rows work: their figures are no measurement.")
+    one = report.machine
+    console.print(f"{one.processor}, {one.cores} cores, kernel {one.kernel}, Python {one.python}, {one.code}")
+
+
+def _teller(console: Console) -> "_Teller":
+    return _Teller(console)
+
+
+class _Teller:
+    """Says what goes on, with the seconds since the start."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        self._console.print(f"  {time.monotonic() - self._began:6.1f} s  {line}", highlight=False)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    names = ", ".join(row.name for row in ROWS)
+    parser = argparse.ArgumentParser(prog="tools/bench", description="Measure a whole mgate, end to end.")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{names}, or {ALL}")
+    parser.add_argument("--list", action="store_true", help="say what each row does, and end")
+    parser.add_argument("--quick", action="store_true", help="a few seconds each: whether they work, no measurement")
+    parser.add_argument("--messages", type=int, default=0, help="messages of each row, instead of its own number")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument(
+        "--profile", action="store_true", help="write where the daemon's time goes, a file for each row"
+    )
+    parser.add_argument("--folder", type=Path, help="measure on the disk of this folder (default: the temp folder's)")
+    parser.add_argument("--keep", action="store_true", help="keep the instances and ledgers")
+    return parser
+
+
+def _list() -> None:
+    console = Console()
+    for row in ROWS:
+        needs = f" (measures {', '.join(row.needs)} first)" if row.needs else ""
+        console.print(f"[bold]{row.name}[/bold]: {row.meaning}{needs}", highlight=False)
+
+
+def main() -> int:
+    """The command line; the exit status: 0 measured, 1 a row failed, 2 wrong arguments."""
+    parser = _arguments()
+    given = parser.parse_args()
+    if given.list:
+        _list()
+        return 0
+    try:
+        rows = chosen(given.rows)
+    except HouseError as error:
+        parser.error(str(error))
+    if not rows:
+        parser.error(f"which rows? {', '.join(row.name for row in ROWS)}, or {ALL}; --list says what they do")
+    # Millions of small objects without cycles: the collector would stop the traffic for nothing.
+    gc.set_threshold(200_000, 20, 20)
+    folder = Path(tempfile.mkdtemp(prefix="mb-", dir=given.folder))
+    console = Console(stderr=True)
+    try:
+        measure(rows, given, folder, console)
+    except (HouseError, BrokeProtocol) as fault:
+        console.print(f"tools/bench: {fault}\nall is kept in {folder}", markup=False, highlight=False)
+        return 1
+    if given.keep:
+        console.print(f"kept in {folder}", highlight=False)
+    else:
+        shutil.rmtree(folder)
+    return 0
