@@ -6,14 +6,15 @@ reference, the content and the operator's message id use the keyring's long-live
 midnight and a receipt three days later must still be recognised.
 
 Where a value has two parts, the first goes in behind its length, so that no two pairs read the same. Its hash state is
-kept for every client and account met: these come from the configuration and are few.
+kept for every client and account met: these come from the configuration and are few. So is that of every period met;
+those of periods that were destroyed go when the next one is met.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
-from mgate.seal.keyring import Keyring
+from mgate.seal.keyring import Keyring, Keys
 
 TAG_BYTES = 16
 
@@ -41,20 +42,43 @@ class _Started(dict[str, blake2b]):
         return state
 
 
+class _Periods(dict[int, blake2b]):
+    """Hash states that have taken the index key of their period."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Keys) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def __missing__(self, period: int) -> blake2b:
+        state = blake2b(key=self._keys[period], digest_size=TAG_BYTES, person=_PHONE)
+        # A state is as good as its key: it must not outlive it for long.
+        for gone in self.keys() - self._keys.keys():
+            self.pop(gone, None)
+        self[period] = state
+        return state
+
+
 class Tags:
     """Makes the tags of one keyring. Every tag is 16 bytes."""
 
-    __slots__ = ("_content", "_index_keys", "_operator_id", "_ref")
+    __slots__ = ("_content", "_index_keys", "_operator_id", "_phone", "_ref")
 
     def __init__(self, keyring: Keyring) -> None:
         self._index_keys = keyring.index_keys
+        self._phone = _Periods(keyring.index_keys)
         self._ref = _Started(keyring.long_index_key, _REF)
         self._content = _Started(keyring.long_index_key, _SAME)
         self._operator_id = _Started(keyring.long_index_key, _OPERATOR_ID)
 
     def phone_tag(self, period: int, e164: str) -> bytes:
         """The tag of a number in one period. e164: a plus sign and digits. Errors: `NoKey`."""
-        return blake2b(e164.encode(), key=self._index_keys[period], digest_size=TAG_BYTES, person=_PHONE).digest()
+        if period not in self._index_keys:
+            self._phone.pop(period, None)  # and then the missing key says what became of it
+        state = self._phone[period].copy()
+        state.update(e164.encode())
+        return state.digest()
 
     def ref_tag(self, client: str, ref: str) -> bytes:
         """The tag of a caller's reference; the same reference of another client has another tag."""

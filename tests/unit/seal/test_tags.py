@@ -50,6 +50,14 @@ def test_a_number_cannot_be_found_any_more_when_its_period_was_destroyed(ring: K
         tags.phone_tag(1, PHONE)
 
 
+def test_nothing_of_a_destroyed_key_is_kept_for_the_next_tag(ring: Keyring, tags: Tags) -> None:
+    first = tags.phone_tag(1, PHONE)
+    assert tags.phone_tag(1, PHONE) == first
+    ring.destroy(1)
+    tags.phone_tag(2, PHONE)
+    assert list(tags._phone) == [2]
+
+
 def test_references_outlive_every_period(ring: Keyring, tags: Tags) -> None:
     before = tags.ref_tag("local", "A-1")
     ring.destroy(1, 2)
