@@ -50,6 +50,10 @@ class Event(Enum):
     ALARM_RAISED = "alarm_raised", Level.ERROR
     ALARM_CLEARED = "alarm_cleared", Level.INFO
     LOOP_LAGGED = "loop_lagged", Level.WARNING
+    LOOP_HUNG = "loop_hung", Level.ERROR
+    CONFIG_REFUSED = "config_refused", Level.ERROR
+    CONFIG_CHANGED = "config_changed", Level.INFO
+    CONFIG_READ = "config_read", Level.INFO
     LOG_LINES_LOST = "log_lines_lost", Level.WARNING
     BUG = "bug", Level.ERROR
     FOREIGN_WARNING = "foreign_warning", Level.WARNING
@@ -130,6 +134,10 @@ class Log:
         self._now = now
         self._encode = msgspec.json.Encoder().encode
         self._lost = 0
+
+    def apply(self, level: Level) -> None:
+        """Write no events below this level from now on."""
+        self._level = level
 
     def __call__(self, event: Event, **fields: Unpack[Fields]) -> None:
         """Log an event."""
@@ -299,6 +307,8 @@ class SpoolNumbers:
         self.commit_seconds = families.spread("mgate_commit_seconds", "How long a group commit took", _QUICK)
         self.commit_rows = families.spread("mgate_commit_rows", "Changes in one group commit", _ROWS)
         self.commit_failures = families.counter("mgate_commit_failures", "Group commits that were rolled back")
+        self.stalled = families.gauge("mgate_commit_stalled_seconds", "How long a stalled disk has held up a commit")
+        self.stalls = families.counter("mgate_disk_stalls", "Times that the disk held up a commit for too long")
         self.leases = families.counter("mgate_leases", "Parts leased: each may leave once for it")
         self.ended = families.counters(
             "mgate_messages_ended", "Messages ended, by state", "state", sorted(state.word for state in ENDED)
@@ -359,6 +369,7 @@ class Alarm(Enum):
 
     NO_BIND_OPEN = "no_bind_open"
     DISK_LOW = "disk_low"
+    DISK_STALLED = "disk_stalled"
     COMMIT_FAILED = "commit_failed"
     HISTORY_FAILED = "history_failed"
     RECORD_QUARANTINED = "record_quarantined"

@@ -67,6 +67,8 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
         reference_days: how many days a client's reference is remembered after the message ended.
         journal_days: how many days a state change stays in the journal.
         min_free: with fewer free bytes on the disk new pushes are answered 503.
+        reserve: bytes held by a file of our own beside the spool, given up when the disk is full.
+        stalled_after: seconds that a commit may take until the disk is said to stall.
     """
 
     path: Annotated[Path, Place()] = Path("spool/spool.db")
@@ -74,6 +76,8 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     reference_days: Annotated[int, Whole(8, 400, "days")] = 8
     journal_days: Annotated[int, Whole(8, 400, "days")] = 30
     min_free: Annotated[int, Size("16MiB", "1TiB")] = 256 << 20
+    reserve: Annotated[int, Size("1MiB", "16GiB")] = 64 << 20
+    stalled_after: Annotated[float, Span("1s", "1m")] = 2.0
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,12 +24,16 @@ class Ears:
 
     Args:
         seconds: a monotonic clock.
+        full: told on the writer's thread when a commit found no room.
     """
 
-    def __init__(self, log: Log, telemetry: Telemetry, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, log: Log, telemetry: Telemetry, seconds: Callable[[], float], full: Callable[[], None]
+    ) -> None:  # fmt: skip
         self._log = log
         self._telemetry = telemetry
         self._seconds = seconds
+        self._full = full
         self.last_commit = 0.0
         """The monotonic moment of the last commit; 0.0 before the first."""
 
@@ -45,6 +49,7 @@ class Ears:
 
     def failed(self, reason: str) -> None:
         """See ``spool.service.Numbers``."""
+        self._full()
         self._telemetry.spool.commit_failures.n += 1
         if self._telemetry.sound(Alarm.COMMIT_FAILED, raised=True):
             self._log(Event.COMMIT_FAILED, reason=reason)

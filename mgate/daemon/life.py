@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from mgate import __version__
 from mgate.config import Config, Loopback, UnixSocket
-from mgate.daemon import logs, wiring
+from mgate.daemon import logs, watchdog, wiring
 from mgate.daemon.notify import Notifier
 from mgate.daemon.sockets import SocketError, open_socket
 from mgate.net.http import Listener
@@ -53,6 +53,7 @@ class Life:
         self._log = wiring.make_log(config)
         self._telemetry = wiring.make_telemetry(config)
         self._notifier = Notifier(environ)
+        self._watchdog = watchdog.Watchdog(self._log, limit=watchdog.HUNG)
         self._house: wiring.House | None = None
         self._ports: list[IListeningPort] = []
         self._lock: TextIO | None = None
@@ -82,7 +83,7 @@ class Life:
             self._log(Event.KEYRING_MENDED, path=str(repair.path), reason=repair.why)
             self._telemetry.sound(Alarm.KEYRING_MENDED, raised=True)
         house = self._house = wiring.build(self._config, self._log, self._telemetry, keyring, self._reactor)
-        house.disk.look()
+        house.disk.start()
         memory = house.memory
         for thread in (memory.writer, memory.near, memory.far, memory.history):
             thread.start()
@@ -93,7 +94,9 @@ class Life:
             account.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._reactor._asyncioEventloop.add_signal_handler(number, self.stop)  # noqa: SLF001  # it owns the wake-up pipe
+        house.brake.start()
         self._telemetry.phase = Phase.RUNNING
+        self._watchdog.start()
         self._tick()
         self._notifier.ready("running")
         self._log(Event.READY)
@@ -122,21 +125,21 @@ class Life:
     # ---- once a second ---------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        """Say that the loop turns, how late it was, and look at the disk."""
+        """Say that the loop turns, and how late it was."""
         now = time.monotonic()
         late = now - self._ticked - _TICK
         self._ticked = now
+        self._watchdog.turned()
+        self._notifier.alive()
+        self._reactor.callLater(_TICK, self._tick)
         if self._house is None or self._telemetry.phase is Phase.STOPPING:
             return
         if late > 0.0:
             self._telemetry.loop_lag.add(late)
         if late > _LAGGED:
             self._log(Event.LOOP_LAGGED, seconds=round(late, 3))
-        self._notifier.alive()
-        self._house.disk.look()
         self._house.board.refresh()
         self._no_bind_open(self._house)
-        self._reactor.callLater(_TICK, self._tick)
 
     def _no_bind_open(self, house: wiring.House) -> None:
         now = time.monotonic()
@@ -174,10 +177,13 @@ class Life:
     def _leave(self, house: wiring.House) -> None:
         memory = house.memory
         memory.keeper.stop()
+        house.brake.stop()
+        house.disk.stop()
         for listener in (*(push.listener for push in house.pushes), house.admin, house.metrics):
             listener.abort()
         for thread in (memory.history, memory.writer, memory.near, memory.far):
             thread.stop()
+        self._watchdog.stop()
         self.status = os.EX_OK
         self._log(Event.STOPPED)
         self._reactor.stop()

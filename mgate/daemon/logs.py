@@ -48,8 +48,17 @@ def _words(error: BaseException | None) -> str:
     return str(error) if ours or isinstance(error, OSError | sqlite3.Error) else ""
 
 
+def standing(thread: int) -> list[str]:
+    """Where a thread, by its ident, stands now."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  # nothing else tells of a thread that hangs
+    return _places(traceback.extract_stack(frame)) if frame is not None else []
+
+
 def _frames(trace: TracebackType | None) -> list[str]:
-    found = traceback.extract_tb(trace)
+    return _places(traceback.extract_tb(trace))
+
+
+def _places(found: traceback.StackSummary) -> list[str]:
     return [f"{frame.filename.rpartition('mgate/')[2]}:{frame.lineno} {frame.name}" for frame in found[-8:]]
 
 

@@ -22,6 +22,7 @@ from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import LOCAL, Config, PushClient, Sms
 from mgate.control.server import Hatch
 from mgate.daemon.board import Board
+from mgate.daemon.brake import Brake
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.ears import Ears
 from mgate.daemon.gauges import Gauges
@@ -100,6 +101,7 @@ class House:
     metrics: Listener
     board: Board
     disk: SpoolDisk
+    brake: Brake
 
 
 def make_log(config: Config) -> Log:
@@ -137,11 +139,13 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     Raises:
         mgate.spool.engine.NewerSpool, ForeignSpool, StoreBroken, OSError: said for the operator.
     """
-    memory = _memory(config, log, telemetry, keyring, reactor)
-    disk = SpoolDisk(config.spool.path, config.spool.min_free, telemetry, log)
+    disk = SpoolDisk(config.spool, reactor.callFromThread, telemetry, log)
+    memory = _memory(config, log, telemetry, keyring, disk, reactor)
     accounts: dict[str, SmppChannel] = {}
     dispatcher = Dispatcher(_ways_out(config, log, memory, accounts, reactor), memory.front, reactor, time.time)
-    doors = _doors(config, telemetry, memory, dispatcher, disk, reactor)
+    limit = config.spool.stalled_after
+    brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
+    doors = _doors(config, telemetry, memory, dispatcher, brake, reactor)
     board = Board(config, telemetry, memory.far, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time)
     hatch = Hatch(board, memory.desk, config, __version__, log)
     local = next(push.api for push in doors.pushes if push.client.name == LOCAL)
@@ -149,16 +153,16 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
     gauges = Gauges(telemetry, board, dispatcher, accounts, [push.listener for push in doors.pushes])
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(memory, dispatcher, accounts, doors.pushes, admin, metrics, board, disk)
+    return House(memory, dispatcher, accounts, doors.pushes, admin, metrics, board, disk, brake)
 
 
 def _memory(
-    config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reactor: AsyncioSelectorReactor
+    config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, disk: SpoolDisk, reactor: AsyncioSelectorReactor
 ) -> Memory:
     """The spool and the history, with their threads and who hears of them."""
     wall, post = time.time, reactor.callFromThread
     path, folder, groups = config.spool.path, config.spool.history, groups_of(config)
-    ears = Ears(log, telemetry, time.monotonic)
+    ears = Ears(log, telemetry, time.monotonic, disk.give_up)
     # Before anything is written, keys of new periods included.
     examine(path, keyring.database)
     keyring.prepare(groups, wall())
@@ -202,11 +206,11 @@ def _doors(
     telemetry: Telemetry,
     memory: Memory,
     dispatcher: Dispatcher,
-    disk: SpoolDisk,
+    brake: Brake,
     reactor: AsyncioSelectorReactor,
 ) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
-    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, lambda: disk.room)
+    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, brake.why_not)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
     requests, answers, places = Room(32 << 20), Room(config.push.results_total), Room(config.push.connections)
     limits = Limits(

@@ -94,6 +94,18 @@ class Dispatcher(Admission, Outcomes):
         """A bind opened, closed, was paused or resumed."""
         self._ways[route].soon()
 
+    # ---- a disk that cannot take more ----
+
+    def hold(self) -> None:
+        """Lease nothing more until ``go_on``; outcomes are written down."""
+        for way in self._ways.values():
+            way.hold()
+
+    def go_on(self) -> None:
+        """Lease again."""
+        for way in self._ways.values():
+            way.go_on()
+
     # ---- the end of the day ----
 
     def drain(self, done: Callable[[bool], None], within: float = 10.0) -> None:

@@ -73,6 +73,7 @@ class Way:
         self._low = self._fetch // 2
         self._timer: IDelayedCall | None = None
         self._stopping = False
+        self._held = False
         self._emptied: Callable[[bool], None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -245,6 +246,18 @@ class Way:
         for result in results:
             self.ended([result])
 
+    # ---- a disk that cannot take more ----
+
+    def hold(self) -> None:
+        """Lease nothing more until ``go_on``."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Lease again."""
+        if self._held:
+            self._held = False
+            self.soon()
+
     # ---- the end of the day ----
 
     def drain(self, done: Callable[[bool], None], within: float) -> None:
@@ -268,7 +281,7 @@ class Way:
     # ---- small parts ----
 
     def _open_binds(self, now: float) -> Sequence[int]:
-        if self._stopping or now < self._paused_until:
+        if self._stopping or self._held or now < self._paused_until:
             return ()
         return self._channel.open_binds()
 

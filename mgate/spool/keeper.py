@@ -149,6 +149,7 @@ class Keeper:
         self._damaged: set[int] = set()
         self._checkpoint_failed = False
         self._stopped = False
+        self._held = False
 
     def start(self) -> None:
         """Begin to look at the clock."""
@@ -160,6 +161,15 @@ class Keeper:
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopped = True
+
+    def hold(self) -> None:
+        """Touch the keyring no more until ``go_on``: it is written on the reactor's thread, which a disk that stalls
+        would keep."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Touch it again."""
+        self._held = False
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         if not self._stopped:
@@ -255,6 +265,9 @@ class Keeper:
     def _trim(self) -> None:
         if self._stopped:
             return
+        if self._held:
+            self._later(1.0, self._trim)
+            return
         now = self._wall()
         self._keyring.prepare(self._groups, now)
         self._keyring.prepare(self._groups, now + _PREPARE_AHEAD)
@@ -273,6 +286,8 @@ class Keeper:
 
     def _shred(self, periods: set[int]) -> None:
         """The key first: a file without its key is noise, a key without its file is nothing."""
+        if self._held:
+            return  # the next round finds them again
         for period in sorted(periods):
             self._keyring.destroy(period)
             self._history.run(lambda history, period=period: history.drop_period(period), lambda _done: None)  # type: ignore[misc]  # bound now

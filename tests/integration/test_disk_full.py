@@ -41,7 +41,7 @@ def tiny(house: House) -> Iterator[Path]:
     try:
         (folder / "history").mkdir()
         text = house.config.read_text()
-        house.config.write_text(f'{text}\n[spool]\nmin_free = "16MiB"\n')
+        house.config.write_text(f'{text}\n[spool]\nmin_free = "16MiB"\nreserve = "1MiB"\n')
         yield folder
     finally:
         for daemon in house.daemons:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mgate.daemon.watchdog import HUNG
+
 ROOT = Path(__file__).resolve().parents[3]
 UNIT = ROOT / "systemd" / "mgate.service"
 
@@ -27,7 +29,13 @@ def test_the_unit_restarts_for_ever_but_not_after_a_refused_configuration() -> N
 
 def test_the_unit_waits_for_readiness_and_watches_the_main_process_only() -> None:
     service = _unit()["Service"]
-    assert (service["Type"], service["NotifyAccess"], service["WatchdogSec"]) == ("notify", "main", "30")
+    assert (service["Type"], service["NotifyAccess"], service["WatchdogSec"]) == ("notify", "main", "35")
+
+
+def test_the_units_watchdog_speaks_after_our_own_which_says_where_the_loop_hung() -> None:
+    service = _unit()["Service"]
+    assert float(service["WatchdogSec"]) > HUNG
+    assert service["WatchdogSignal"] == "SIGABRT"
 
 
 def test_the_unit_starts_an_entry_point_of_the_package() -> None:
