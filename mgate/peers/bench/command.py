@@ -18,14 +18,14 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from mgate.peers.bench import rates
+from mgate.peers.bench import backlog, operators, paced, rates
 from mgate.peers.bench.figures import Result, table
 from mgate.peers.bench.profile import Profiler
 from mgate.peers.bench.row import Row, Setting, run
 from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
 
-ROWS: Final[tuple[Row, ...]] = (*rates.ROWS,)
+ROWS: Final[tuple[Row, ...]] = (*rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS)
 ALL: Final = "all"
 
 
@@ -87,7 +87,9 @@ def measure(rows: Sequence[Row], given: argparse.Namespace, folder: Path, consol
             place = folder / row.name
             place.mkdir()
             console.print(f"{row.name}: {row.meaning}", highlight=False)
-            setting = Setting(place, given.quick, given.messages, profiler, results, _teller(console))
+            setting = Setting(
+                place, given.quick, given.messages, given.one_by_one, profiler, results, _Teller(console)
+            )  # fmt: skip
             results[row.name] = run(row, setting)
             if not given.keep:
                 shutil.rmtree(place)
@@ -114,10 +116,6 @@ def _show(results: list[Result], given: argparse.Namespace, console: Console) ->
     console.print(f"{one.processor}, {one.cores} cores, kernel {one.kernel}, Python {one.python}, {one.code}")
 
 
-def _teller(console: Console) -> "_Teller":
-    return _Teller(console)
-
-
 class _Teller:
     """Says what goes on, with the seconds since the start."""
 
@@ -136,6 +134,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="say what each row does, and end")
     parser.add_argument("--quick", action="store_true", help="a few seconds each: whether they work, no measurement")
     parser.add_argument("--messages", type=int, default=0, help="messages of each row, instead of its own number")
+    parser.add_argument("--one-by-one", action="store_true", help="operators: the accounts after one another")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument(
         "--profile", action="store_true", help="write where the daemon's time goes, a file for each row"

@@ -36,11 +36,13 @@ _UCS2: Final = "Оплата картой 0001 в Банке Пример, сп�
 
 
 class Kind(NamedTuple):
-    """What a load is made of. `classes` take turns; every message has so many `parts`, in UCS-2 when `cyrillic`."""
+    """What a load is made of. `classes` take turns; every message has so many `parts`, in UCS-2 when `cyrillic`;
+    `life`: seconds, 0 for what the class has."""
 
     classes: tuple[str, ...] = EVERY_CLASS
     parts: int = 1
     cyrillic: bool = False
+    life: int = 0
 
 
 class Stock:
@@ -51,9 +53,10 @@ class Stock:
         bodies = _bodies(prefix, kind)
         self._bodies = tuple(_template(body) for body in bodies)
         text = _template("".join(bodies))
+        life = f',"valid_for":{kind.life}' if kind.life else ""
         # JSON needs no escape for any of this: letters, digits, blanks, dots, commas, slashes.
         self._lines = tuple(
-            f'{{"ref":"{self._ref}","to":"+37529111%04d","class":"{word}","sender":"Example","text":"{text}"}}'.encode()
+            f'{{"ref":"{self._ref}","to":"+37529111%04d","class":"{word}","sender":"Example","text":"{text}"{life}}}'.encode()
             for word in kind.classes
         )
         self._holes = len(bodies)

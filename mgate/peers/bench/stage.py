@@ -155,6 +155,10 @@ class House:
         if self.daemon.stop():
             raise self.daemon.fault("did not end well")
 
+    def peak(self) -> int:
+        """The daemon's most memory since its start, bytes."""
+        return spent(self.daemon).peak
+
     def check(self) -> None:
         """HouseError when one of them has ended by itself."""
         for process in (self.daemon, self.operator):
