@@ -22,12 +22,19 @@ _EXTENSION: Final = {"\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[
                      "|": 0x40, "€": 0x65}  # fmt: skip
 _ESCAPE: Final = 0x1B
 
-_TO_OCTETS: Final[dict[int, bytes]] = {ord(c): bytes((n,)) for n, c in enumerate(_BASIC) if n != _ESCAPE} | {
-    ord(c): bytes((_ESCAPE, n)) for c, n in _EXTENSION.items()
-}
-_GSM_TEXT: Final = re.compile("[" + "".join(re.escape(chr(code)) for code in _TO_OCTETS) + "]*")
-# Most texts of a bank use only what ASCII and GSM have in common: these need no translation at all.
-_COMMON: Final = re.compile(rb"[\n\r !\"#%&'()*+,\-./0-9:;<=>?A-Za-z]*")
+# A text is encoded in one step to one octet a character: its code, or 0x80 and its code in the extension table. So
+# `isascii`, which looks at eight octets at once, says whether anything is left to do.
+_EXTENDED: Final = 0x80
+_CODE: Final = {c: n for n, c in enumerate(_BASIC) if n != _ESCAPE} | {c: _EXTENDED | n for c, n in _EXTENSION.items()}
+_FOREIGN: Final = 0xFF  # in neither table
+_FROM_ASCII: Final = bytes(_CODE.get(chr(n), _FOREIGN) for n in range(256))
+# Python's quick encoder wants U+0000 to be code 0, which is the commercial at: that goes by way of 0x80.
+_AT: Final = _EXTENDED
+_LETTERS: Final = {code or _AT: c for c, code in _CODE.items()} | {0: "\0"}
+_FROM_LETTER: Final = codecs.charmap_build("".join(_LETTERS.get(n, "\ufffe") for n in range(256)))
+_GSM_TEXT: Final = re.compile("[" + "".join(map(re.escape, _CODE)) + "]*")
+_MARKED: Final = re.compile(rb"[\x80-\xff]")
+_PAIRS: Final = {bytes((n,)): bytes((_ESCAPE, n ^ _EXTENDED)) for n in range(256)} | {bytes((_AT,)): b"\0"}
 _AFTER_ESCAPE: Final = {_BASIC[n]: c for c, n in _EXTENSION.items()} | {"\x1b": " "}
 _ESCAPED: Final = re.compile("\x1b(.?)", re.DOTALL)
 
@@ -43,6 +50,10 @@ class Alphabet(Enum):
 
     GSM7 = "gsm7"
     UCS2 = "ucs2"
+
+
+_GSM7, _UCS2 = Alphabet.GSM7, Alphabet.UCS2  # a class of constants is slow to ask
+_new: Final = tuple.__new__  # half the price of calling a NamedTuple
 
 
 class Segments(NamedTuple):
@@ -61,18 +72,18 @@ class TooLong(NamedTuple):
 def split(text: str) -> Segments | TooLong:
     """The parts of a text, as few as can be. UnicodeEncodeError for a lone surrogate: acceptance refuses those."""
     alphabet, octets = _encoded(text)
-    if len(octets) <= (_SEPTETS if alphabet is Alphabet.GSM7 else _UCS2_OCTETS):
-        return Segments(alphabet, (octets,))
-    parts = _gsm7_parts(octets) if alphabet is Alphabet.GSM7 else _ucs2_parts(octets)
+    if len(octets) <= (_SEPTETS if alphabet is _GSM7 else _UCS2_OCTETS):
+        return _new(Segments, (alphabet, (octets,)))
+    parts = _parts(text, alphabet, octets)
     return Segments(alphabet, tuple(parts)) if len(parts) <= MOST_PARTS else TooLong(len(parts))
 
 
 def count(text: str) -> int:
     """How many parts the text needs; `split` refuses more than 255."""
     alphabet, octets = _encoded(text)
-    if len(octets) <= (_SEPTETS if alphabet is Alphabet.GSM7 else _UCS2_OCTETS):
+    if len(octets) <= (_SEPTETS if alphabet is _GSM7 else _UCS2_OCTETS):
         return 1
-    return len(_gsm7_parts(octets) if alphabet is Alphabet.GSM7 else _ucs2_parts(octets))
+    return len(_parts(text, alphabet, octets))
 
 
 def udh(reference: int, total: int, number: int) -> bytes:
@@ -93,12 +104,33 @@ def decode(alphabet: Alphabet, octets: bytes) -> str:
 
 def _encoded(text: str) -> tuple[Alphabet, bytes]:
     if text.isascii():
-        octets = text.encode()
-        if _COMMON.fullmatch(octets):
-            return Alphabet.GSM7, octets
-    if not _GSM_TEXT.fullmatch(text):  # stops at the first foreign letter, which a try would pay for with an exception
-        return Alphabet.UCS2, text.encode("utf-16-be")
-    return Alphabet.GSM7, codecs.charmap_encode(text, "strict", _TO_OCTETS)[0]
+        octets = text.encode().translate(_FROM_ASCII)
+        if octets.isascii():
+            return _GSM7, octets
+        if _FOREIGN in octets:
+            return _UCS2, text.encode("utf-16-be")
+    elif not _GSM_TEXT.fullmatch(text):  # it stops at the first foreign letter; a try would pay with an exception
+        return _UCS2, text.encode("utf-16-be")
+    else:
+        octets = codecs.charmap_encode(text, "strict", _FROM_LETTER)[0]
+        if octets.isascii():
+            return _GSM7, octets
+    return _GSM7, _MARKED.sub(_pair, octets)
+
+
+def _pair(marked: re.Match[bytes]) -> bytes:
+    return _PAIRS[marked[0]]
+
+
+def _parts(text: str, alphabet: Alphabet, octets: bytes) -> list[bytes]:
+    """The parts of a text that needs several. Most have no pair that a cut could part."""
+    if alphabet is _GSM7:
+        each, plain = _SEPTETS_OF_A_PART, _ESCAPE not in octets
+    else:
+        each, plain = _UCS2_OCTETS_OF_A_PART, len(octets) == 2 * len(text)
+    if plain:
+        return [octets[start : start + each] for start in range(0, len(octets), each)]
+    return _gsm7_parts(octets) if alphabet is _GSM7 else _ucs2_parts(octets)
 
 
 def _gsm7_parts(octets: bytes) -> list[bytes]:

@@ -166,12 +166,12 @@ class Bind:
         state = BindState.PAUSED if self._paused else self._state
         return BindStatus(self.index, state, self._since, in_flight, self._throttled is not None, self._last_error)
 
-    def submit(self, part: Outgoing, body: bytes) -> NotWritten | None:
-        """Ask for a submit_sm, which leaves with ``flush``; NotWritten when the bind takes none."""
+    def submit(self, parts: Sequence[Outgoing], bodies: Sequence[bytes]) -> NotWritten | None:
+        """Ask for a submit_sm for each, which leave with ``flush``; NotWritten when the bind takes none."""
         if not self.open or self._link is None:
             return NotWritten("bind_not_open")
-        self.counts.submits += 1
-        return self._link.submit(part, body)
+        self.counts.submits += len(parts)
+        return self._link.submit(parts, bodies)
 
     def flush(self) -> None:
         """Write what was submitted."""
@@ -238,12 +238,14 @@ class Bind:
                 assert_never(event)
 
     def _ended(self, results: Results) -> None:
-        counts = self.counts.outcomes
-        for _, outcome in results:
-            counts[outcome.__class__] += 1
-        if self._throttle and self._throttled is None and any(isinstance(outcome, Accepted) for _, outcome in results):
+        kinds = [outcome.__class__ for _, outcome in results]
+        counts, accepted = self.counts.outcomes, kinds.count(Accepted)
+        counts[Accepted] += accepted
+        if accepted != len(kinds):
+            counts.update(kind for kind in kinds if kind is not Accepted)
+        if accepted and self._throttle and self._throttled is None:
             self._throttle = 0.0
-        lost = sum(isinstance(outcome, Uncertain) for _, outcome in results)
+        lost = kinds.count(Uncertain)
         if lost:
             self._log(Logged.ANSWERS_LOST, route=self._sms.route, bind=self.index, count=lost)
         self._owner.ended(results)

@@ -58,22 +58,25 @@ class SmppChannel(Channel):
 
     def submit(self, batch: Sequence[Outgoing]) -> None:
         """Write these parts, in one piece for each bind."""
-        binds, body, wall = self.binds, self._rendering.body, self._wall()
+        body, wall = self._rendering.body, self._wall()
         refused: list[tuple[Outgoing, Outcome]] = []
-        touched: set[int] = set()
+        asked: dict[int, tuple[list[Outgoing], list[bytes]]] = {}
         for part in batch:
             rendered = body(part, wall)
             if isinstance(rendered, Rejected):
                 refused.append((part, rendered))
                 continue
-            unwritten = binds[part.bind].submit(part, rendered)
-            if unwritten is None:
-                touched.add(part.bind)
-            else:
-                refused.append((part, unwritten))
+            index = part.bind
+            parts, bodies = asked.get(index) or asked.setdefault(index, ([], []))
+            parts.append(part)
+            bodies.append(rendered)
         self._rendering.forget()
-        for index in touched:
-            binds[index].flush()
+        for index, (parts, bodies) in asked.items():
+            unwritten = self.binds[index].submit(parts, bodies)
+            if unwritten is None:
+                self.binds[index].flush()
+            else:
+                refused += [(part, unwritten) for part in parts]
         if refused:
             self._outcomes.ended(self.name, refused)
 

@@ -4,6 +4,7 @@ from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
 from mgate.channels.smpp.pdu import DeliverSm, PduError
+from mgate.channels.smpp.receipt import UsualReceipt
 from mgate.model.outcome import Outcome
 
 Token = TypeVar("Token")
@@ -55,13 +56,13 @@ class BindRefused(NamedTuple):
 class Arrival(NamedTuple):
     """One deliver_sm or data_sm that waits for `Session.answer`, which may only come when it is on the disk.
 
-    `message` is a PduError when the body cannot be read; it is to be kept raw, and answered all the same, or the
-    operator sends it for days.
+    `message` is already read when it is a receipt in the usual form. It is a PduError when the body cannot be read,
+    which is to be kept raw, and answered all the same, or the operator sends it for days.
     """
 
     command: int
     sequence: int
-    message: DeliverSm | PduError
+    message: UsualReceipt | DeliverSm | PduError
     body: bytes
 
 
@@ -98,3 +99,33 @@ class Close(NamedTuple):
 
 
 Event = Ended[Token] | Late[Token] | Pause | Bound | BindRefused | Arrived | Noted | Close
+
+
+class Turn(Generic[Token]):
+    """What one read or one expiry found, to be told in the order that matters: answers to submits before all else."""
+
+    __slots__ = ("arrivals", "close", "late", "others", "pause", "results")
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Token, Outcome]] = []
+        self.late: list[tuple[Token, Outcome]] = []
+        self.pause: Pause | None = None
+        self.others: list[Event[Token]] = []
+        self.arrivals: list[Arrival] = []
+        self.close: Close | None = None
+
+    def events(self) -> list[Event[Token]]:
+        """All of it, in that order."""
+        told: list[Event[Token]] = []
+        if self.results:
+            told.append(Ended(self.results))
+        if self.late:
+            told.append(Late(self.late))
+        if self.pause:
+            told.append(self.pause)
+        told += self.others
+        if self.arrivals:
+            told.append(Arrived(self.arrivals))
+        if self.close:
+            told.append(self.close)
+        return told

@@ -31,6 +31,10 @@ class Frame(NamedTuple):
     body: bytes
 
 
+Cut = tuple[int, int, int, bytes]
+"""A frame's fields as a plain tuple, which costs half to make and a quarter to take apart."""
+
+
 _STRANGERS: Final = (
     (b"HTTP", "HTTP"), (b"GET ", "HTTP"), (b"POST", "HTTP"), (b"PUT ", "HTTP"), (b"HEAD", "HTTP"), (b"AMQP", "AMQP"),
     (b"SSH-", "SSH"), (b"220 ", "SMTP or FTP"), (b"220-", "SMTP or FTP"), (b"\x16\x03", "TLS"), (b"\x15\x03", "TLS"),
@@ -42,7 +46,7 @@ class Framer:
     """Cuts a stream of octets into PDUs, in time linear in the octets.
 
     When a bad length follows good frames of the same read, the frames are returned and the error waits in `fault`,
-    to be raised by the next feed: nothing that the peer said before it went wrong is lost.
+    to be raised by the next read: nothing that the peer said before it went wrong is lost.
     """
 
     __slots__ = ("_needed", "_rest", "fault")
@@ -54,6 +58,10 @@ class Framer:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The PDUs that `data` completes, in order. PduError at a length outside 16..65536: the stream is lost."""
+        return [Frame(*fields) for fields in self.cut(data)]
+
+    def cut(self, data: bytes) -> list[Cut]:
+        """What `feed` gives, as plain tuples, for those who take every PDU apart at once."""
         if self.fault is not None:
             raise self.fault
         if self._rest:
@@ -62,9 +70,8 @@ class Framer:
                 return self._checked([])
             data = bytes(self._rest)
             self._rest.clear()
-        frames: list[Frame] = []
-        position, size = 0, len(data)
-        header, new = HEADER.unpack_from, tuple.__new__
+        frames: list[Cut] = []
+        position, size, header = 0, len(data), HEADER.unpack_from
         self._needed = SHORTEST_PDU
         while size - position >= SHORTEST_PDU:
             length, command, status, sequence = header(data, position)
@@ -74,14 +81,14 @@ class Framer:
             if end > size:
                 self._needed = length
                 break
-            frames.append(new(Frame, (command, status, sequence, data[position + 16 : end])))
+            frames.append((command, status, sequence, data[position + 16 : end]))
             position = end
         if position < size:
             self._rest += data[position:]
             return self._checked(frames)
         return frames
 
-    def _checked(self, frames: list[Frame]) -> list[Frame]:
+    def _checked(self, frames: list[Cut]) -> list[Cut]:
         """A bad length is told as soon as its four octets are here: a stranger may say no more and wait."""
         if 4 <= len(self._rest) < SHORTEST_PDU:
             (length,) = _LENGTH.unpack_from(self._rest)
@@ -89,7 +96,7 @@ class Framer:
                 return self._lost(frames, length, bytes(self._rest[:4]))
         return frames
 
-    def _lost(self, frames: list[Frame], length: int, start: bytes) -> list[Frame]:
+    def _lost(self, frames: list[Cut], length: int, start: bytes) -> list[Cut]:
         stranger = next((name for mark, name in _STRANGERS if start.startswith(mark)), None)
         guess = f"; the peer seems to speak {stranger}: check host and port" if stranger else ""
         sentence = f"a PDU says that it has {length} octets, allowed are {SHORTEST_PDU} to {LONGEST_PDU}{guess}"

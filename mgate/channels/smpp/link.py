@@ -50,6 +50,7 @@ class Link(Protocol):
         self._timer: IDelayedCall | None = None
         self._choked = False
         self._owed = 0
+        self._deaf = False
         self._end: Close | None = None
         self._over = False
 
@@ -60,9 +61,9 @@ class Link(Protocol):
 
     # ---- asking to say something ----
 
-    def submit(self, part: Outgoing, body: bytes) -> NotWritten | None:
-        """Ask for a submit_sm; it leaves with ``flush``. None: its outcome comes as an event."""
-        said = self.session.submit(part, body, self._clock.seconds())
+    def submit(self, parts: Sequence[Outgoing], bodies: Sequence[bytes]) -> NotWritten | None:
+        """Ask for a submit_sm for each; they leave with ``flush``. None: their outcomes come as events."""
+        said = self.session.submit(parts, bodies, self._clock.seconds())
         return said if isinstance(said, NotWritten) else None
 
     def answer(self, arrivals: Sequence[Arrival], status: int = ESME_ROK) -> None:
@@ -164,7 +165,9 @@ class Link(Protocol):
 
     def _read_on(self, go: bool) -> None:
         """Read the peer, or let it wait."""
-        transport = self.transport
+        if go is not self._deaf:
+            return
+        transport, self._deaf = self.transport, not go
         if ITCPTransport.providedBy(transport):
             if go:
                 transport.resumeProducing()  # type: ignore[attr-defined]  # a TCP transport is a push producer too

@@ -75,6 +75,7 @@ LARGEST_SEQUENCE: Final = 0x7FFFFFFF
 
 _TLV_HEAD: Final = Struct(">HH")
 _MESSAGE_REFERENCE: Final = Struct(">HHH")
+_DELIVERED: Final = Struct(">IIIIx")
 _OCTET: Final = tuple(bytes((n,)) for n in range(256))
 
 _COMMAND_NAMES: Final[dict[int, str]] = {code: name for name, code in _commands.items()}
@@ -379,8 +380,7 @@ def parse_message_id(body: bytes) -> str:
 
     A missing NUL and whatever follows it are forgiven. PduError for over 255 octets: no operator's id is that long.
     """
-    end = body.find(b"\0")
-    octets = body if end < 0 else body[:end]
+    octets = body.partition(b"\0")[0]
     if len(octets) > 255:
         raise PduError(ESME_RINVCMDLEN, f"message_id: {len(octets)} octets, expected are at most 64")
     return octets.decode("latin-1")
@@ -388,7 +388,7 @@ def parse_message_id(body: bytes) -> str:
 
 def pack_deliver_sm_resp(sequence: int, status: int = ESME_ROK, command: int = DELIVER_SM_RESP) -> bytes:
     """A deliver_sm_resp, or by `command` a data_sm_resp, with the empty message_id that section 4.6.2 asks for."""
-    return HEADER.pack(17, command, status, sequence) + b"\0"
+    return _DELIVERED.pack(17, command, status, sequence)
 
 
 def pack_simple(command: int, sequence: int, status: int = ESME_ROK) -> bytes:

@@ -11,6 +11,7 @@ message_state. Text alone proves nothing, because a customer can type it.
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from mgate.channels.smpp.pdu import (
@@ -54,13 +55,23 @@ class ReceiptRead(NamedTuple):
     @property
     def reason(self) -> str:
         """State and error in one line, such as `UNDELIV err:011`."""
-        return f"{self.state} err:{self.error}" if self.error.strip("0") else self.state
+        return _reason(self.state, self.error)
 
     def ids(self, pairing: "Pairing | None" = None) -> tuple[str, ...]:
         """The forms under which the response's id may be stored, best first: those of the TLV's id, then the text's."""
         if not self.text_id or self.text_id == self.tlv_id or not self.tlv_id:
             return id_forms(self.operator_id, pairing) if self.operator_id else ()
-        return tuple(dict.fromkeys(id_forms(self.tlv_id, pairing) + id_forms(self.text_id, pairing)))
+        return _forms_of_both(self.tlv_id, self.text_id, pairing)
+
+
+class UsualReceipt(NamedTuple):
+    """A receipt in the usual form: only what the house needs of it, as `ReceiptRead` has it."""
+
+    ids: tuple[str, ...]
+    told: Told
+    reason: str
+    user_message_reference: int
+    numbers: tuple[str, ...]
 
 
 class NotAReceipt(NamedTuple):
@@ -136,6 +147,72 @@ def read_receipt(message: DeliverSm) -> ReceiptRead | NotAReceipt | Unreadable:
     )
 
 
+# ---- the usual form, at once ---------------------------------------------------------------------------------------
+
+# A deliver_sm whose text is `_USUAL` with values of plain ASCII, or empty: from its first octet to `text:`, or to the
+# length 0. The type bits of esm_class say receipt or intermediate, and no header is announced. No value can hold the
+# blank that ends it, so there is only one way to match.
+_VALUE: Final = rb"[!-+\--:<-~]"  # printable, no comma and no semicolon
+_USUAL_BODY: Final = re.compile(
+    rb"[^\0]*\0..([^\0]*)\0..([^\0]*)\0[\x04\x20]..\0\0....(?:(.)id:(%b+) sub:[!-~]* dlvrd:[!-~]* "
+    rb"submit date:%b* done date:%b* stat:(%b+) err:(%b*) text:|\0)" % ((_VALUE,) * 5),
+    re.DOTALL,
+)
+# receipted_message_id, message_state, network_error_code and user_message_reference, each at most once, in this order.
+_USUAL_TLVS: Final = re.compile(
+    rb"(?:\x00\x1e\x00(.)([!-~]*)\x00)?(?:\x04\x27\x00\x01(.))?(?:\x04\x23\x00\x03.(..))?(?:\x02\x04\x00\x02(..))?",
+    re.DOTALL,
+)
+_NO_TLVS: Final = (None, b"", None, None, None)
+_new: Final = tuple.__new__  # half the price of calling a NamedTuple
+
+
+def usual_receipt(body: bytes) -> UsualReceipt | None:
+    """Reads a deliver_sm's body as a receipt in the form that nearly all have, in a fifth of the time.
+
+    None when anything about it is unusual, which says nothing: then `parse_deliver_sm` and `read_receipt` decide. What
+    it does give is what those two would give.
+    """
+    found = _USUAL_BODY.match(body)
+    if found is None:
+        return None
+    source, destination, size, text_id, word, error = found.groups(b"")
+    end = found.end(3) + size[0] if size else found.end()
+    if found.end() > end or end > len(body):  # the fields end beyond the text, or the text beyond the PDU
+        return None
+    length, tlv_id, code, network, number = _NO_TLVS
+    if end < len(body):
+        tail = _USUAL_TLVS.fullmatch(body, end)
+        if tail is None:
+            return None
+        length, tlv_id, code, network, number = tail.groups()
+    if length and length[0] != len(tlv_id) + 1:
+        return None
+    if length and tlv_id and text_id and tlv_id != text_id:
+        ids = _forms_of_both(tlv_id.decode(), text_id.decode())
+    elif given := text_id or tlv_id:
+        ids = id_forms(given.decode())
+    else:
+        return None
+    told, reason = _meaning(word, error, code, network)
+    numbers: tuple[str, ...] = source.decode("latin-1"), destination.decode("latin-1")
+    if not (source and destination):
+        numbers = tuple(filter(None, numbers))
+    reference = int.from_bytes(number, "big") if number else -1
+    return _new(UsualReceipt, (ids, told, reason, reference, numbers))
+
+
+@lru_cache(maxsize=4096)
+def _meaning(word: bytes, error: bytes, code: bytes | None, network: bytes | None) -> tuple[Told, str]:
+    """What the state's word and code mean, and the reason: operators say the same few things all day."""
+    state = (_CODES.get(code[0], "") if code else "") or word.decode().upper()[:_LONGEST_WORD]
+    known = error.decode()[:_LONGEST_WORD] or (str(_number(network)) if network else "")
+    return _told(state), _reason(state, known)
+
+
+# ---- any form ------------------------------------------------------------------------------------------------------
+
+
 def _short(given: str, most: int) -> str:
     """An id that no operator would give counts as none: it would only fill the index."""
     return given if len(given) <= most else ""
@@ -148,6 +225,10 @@ def _number(octets: bytes) -> int:
 def _network_error(octets: bytes) -> str:
     """network_error_code (section 5.3.2.31): one octet of network type, then two of the code, which people know."""
     return str(_number(octets[1:])) if len(octets) == 3 else ""
+
+
+def _reason(state: str, error: str) -> str:
+    return f"{state} err:{error}" if error.strip("0") else state
 
 
 def _told(word: str) -> Told:
@@ -191,8 +272,7 @@ def _readings(message: DeliverSm) -> Iterator[str]:
 
 # ---- ids -----------------------------------------------------------------------------------------------------------
 
-_HEX: Final = re.compile(r"[0-9a-f]+")
-_DECIMAL: Final = re.compile(r"[0-9]+")
+_is_hex: Final = re.compile(r"[0-9a-f]+").fullmatch
 
 
 class Pairing(Enum):
@@ -209,7 +289,7 @@ def canonical_id(given: str) -> str:
     Ids with other characters (UUIDs, prefixes) are only folded. No width is too great: these are texts, not integers.
     """
     folded = given.strip().lower()
-    return (folded.lstrip("0") or "0") if _HEX.fullmatch(folded) else folded
+    return (folded.lstrip("0") or "0") if _is_hex(folded) else folded
 
 
 def id_forms(given: str, pairing: Pairing | None = None) -> tuple[str, ...]:
@@ -223,16 +303,24 @@ def id_forms(given: str, pairing: Pairing | None = None) -> tuple[str, ...]:
     convert, so: check the destination where the receipt gives one, learn the account's pairing from matches that only
     one pairing explains (`pairing_of`), and hand it in from then on. With it there are no collisions.
     """
-    same = canonical_id(given)
-    if pairing is Pairing.SAME or not _HEX.fullmatch(same):
+    same = given.strip().lower()
+    if not _is_hex(same):
         return (same,)
-    from_hex = str(int(same, 16))
-    to_hex = format(int(same), "x") if _DECIMAL.fullmatch(same) else same
-    if pairing is Pairing.HEX_THEN_DECIMAL:
-        return (to_hex,)
+    same = same.lstrip("0") or "0"
+    if pairing is None:
+        if not same.isdecimal():
+            return same, str(int(same, 16))
+        # Of two digits and more no two forms are the same: the first is less than the second and more than the third.
+        return (same, str(int(same, 16)), format(int(same), "x")) if len(same) > 1 else (same,)
+    if pairing is Pairing.SAME:
+        return (same,)
     if pairing is Pairing.DECIMAL_THEN_HEX:
-        return (from_hex,)
-    return tuple(dict.fromkeys((same, from_hex, to_hex)))
+        return (str(int(same, 16)),)
+    return (format(int(same), "x") if same.isdecimal() else same,)
+
+
+def _forms_of_both(tlv_id: str, text_id: str, pairing: Pairing | None = None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id_forms(tlv_id, pairing) + id_forms(text_id, pairing)))
 
 
 def pairing_of(response_id: str, receipt_id: str) -> Pairing | None:

@@ -12,15 +12,16 @@ from typing import Final
 
 from mgate.channels.smpp.events import Arrival
 from mgate.channels.smpp.pdu import Address, DeliverSm, PduError, SubmitTemplate, pack_message_reference, status_name
-from mgate.channels.smpp.receipt import ReceiptRead, read_receipt
+from mgate.channels.smpp.receipt import ReceiptRead, UsualReceipt, read_receipt
 from mgate.model.entry import Entry, Inbound, Receipt
 from mgate.model.message import Outgoing, concatenation_reference
 from mgate.model.outcome import Rejected
-from mgate.policy.segments import Alphabet, Segments, TooLong, split, udh
+from mgate.policy.segments import Alphabet, TooLong, split, udh
 
 _SHORT_CODE: Final = 8
 _UDHI: Final = 0x40
-_CODING: Final = {Alphabet.GSM7: 0x00, Alphabet.UCS2: 0x08}
+_UCS2: Final = Alphabet.UCS2
+_GSM7_CODING, _UCS2_CODING = 0x00, 0x08
 _LONGEST_VALIDITY: Final = 30 * 86_400
 """Seconds. The relative form has months, whose length is anybody's guess, and no operator keeps a message for one."""
 
@@ -56,45 +57,57 @@ class Rendering:
         self._npi = npi
         self._templates: dict[tuple[str, int, int], SubmitTemplate] = {}
         self._text = ""
-        self._segments: Segments | TooLong = split("")
+        self._octets: tuple[bytes, ...] = (b"",)
+        self._coding = _GSM7_CODING
 
     def body(self, part: Outgoing, wall: float) -> bytes | Rejected:
         """The body of its submit_sm, for a write at ``wall``; Rejected when no operator could take it."""
-        text = part.text.reveal()
+        text, parts = part.text.reveal(), part.parts
         if text != self._text:
-            self._text, self._segments = text, split(text)
-        segments = self._segments
-        if isinstance(segments, TooLong) or len(segments.parts) != part.parts:
+            self._cut(text)
+        if len(self._octets) != parts:
             return Rejected("parts_do_not_fit_text")
-        octets, esm_class = segments.parts[part.n - 1], 0
-        if part.parts > 1:
-            octets = udh(concatenation_reference(part.part - part.n + 1), part.parts, part.n) + octets
+        octets, esm_class = self._octets[part.n - 1], 0
+        if parts > 1:
+            octets = udh(concatenation_reference(part.part - part.n + 1), parts, part.n) + octets
             esm_class = _UDHI
         try:
-            template = self._template(part.sender, esm_class, _CODING[segments.alphabet])
+            key = part.sender, esm_class, self._coding
+            template = self._templates.get(key) or self._template(key)
             tlvs = pack_message_reference(part.reference)
             return template.body(part.to[1:].encode(), relative_validity(int(part.expires - wall)), octets, tlvs)
         except PduError as error:
             return Rejected(status_name(error.status))
 
-    def _template(self, sender: str, esm_class: int, coding: int) -> SubmitTemplate:
-        key = sender, esm_class, coding
-        template = self._templates.get(key)
-        if template is None:
-            if len(self._templates) >= _MOST_TEMPLATES:
-                self._templates.clear()
-            source = source_address(sender, self._ton, self._npi)
-            template = self._templates[key] = SubmitTemplate(source, esm_class=esm_class, data_coding=coding)
+    def _cut(self, text: str) -> None:
+        """The parts of one message come one after the other: its text is cut once for all of them."""
+        segments = split(text)
+        self._text = text
+        if isinstance(segments, TooLong):
+            self._octets = ()
+        else:
+            alphabet, self._octets = segments
+            self._coding = _UCS2_CODING if alphabet is _UCS2 else _GSM7_CODING
+
+    def _template(self, key: tuple[str, int, int]) -> SubmitTemplate:
+        sender, esm_class, coding = key
+        if len(self._templates) >= _MOST_TEMPLATES:
+            self._templates.clear()
+        source = source_address(sender, self._ton, self._npi)
+        template = self._templates[key] = SubmitTemplate(source, esm_class=esm_class, data_coding=coding)
         return template
 
     def forget(self) -> None:
         """Drop the text that the last message left here: an otp must not outlive its message in memory."""
-        self._text, self._segments = "", split("")
+        self._text, self._octets, self._coding = "", (b"",), _GSM7_CODING
 
 
 def entry_of(account: str, arrival: Arrival) -> Entry:
     """What a deliver_sm or data_sm says. What cannot be read, or is no receipt, is kept whole as it came."""
     message = arrival.message
+    if isinstance(message, UsualReceipt):
+        ids, told, reason, reference, numbers = message
+        return Receipt(account, ids, told, reason, reference, numbers)
     if isinstance(message, DeliverSm):
         read = read_receipt(message)
         if isinstance(read, ReceiptRead):

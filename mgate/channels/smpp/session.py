@@ -16,35 +16,38 @@ all, it is told as `Late`, for the operator's id is worth having. Its sequence n
 `response_limit` passes in silence the link is dead. The limits of bind and unbind run whatever else comes in.
 
 *Time.* Requests time out in the order in which they were submitted, so one queue and one deadline serve them all.
+
+*Cost.* What comes thousands of times a second is one short branch of `receive`: a plain acceptance and a receipt in the
+usual form. Whatever differs in anything goes the long way, which gives the same answer for those two.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Generic, NamedTuple
 
 from mgate.channels.smpp import pdu
 from mgate.channels.smpp.events import (
     Arrival,
-    Arrived,
     BindRefused,
     Bound,
     Close,
-    Ended,
     Event,
-    Late,
     Note,
     Noted,
     Pause,
     Refusal,
     Token,
+    Turn,
 )
 from mgate.channels.smpp.pdu import Frame, Framer, PduError
+from mgate.channels.smpp.receipt import usual_receipt
 from mgate.model.message import Secret
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
 
 # Surely not taken, and nothing is wrong with the message: these pause the bind and burn no attempt.
 WEATHER: Final = frozenset({pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL, pdu.ESME_RSYSERR})
+_SUBMIT_SM_RESP, _DELIVER_SM = pdu.SUBMIT_SM_RESP, pdu.DELIVER_SM  # the two that come thousands of times a second
 _BIND_REFUSALS: Final = {
     pdu.ESME_RALYBND: Refusal.ALREADY_BOUND,
     pdu.ESME_RINVPASWD: Refusal.BAD_CREDENTIALS,
@@ -53,6 +56,8 @@ _BIND_REFUSALS: Final = {
 _MOST_TOMBSTONES: Final = 10_000
 _MOST_EARLY: Final = 1_000  # deliver_sm before the bind is answered; what is beyond is asked for again
 _MOST_MALFORMED: Final = 3  # one after the other: then the stream is no longer what it was
+_SURELY_AN_ID: Final = 255  # octets of a response's body that `parse_message_id` cannot refuse
+_new: Final = tuple.__new__  # half the price of calling a NamedTuple
 
 
 class SessionState(Enum):
@@ -71,35 +76,6 @@ class Credentials(NamedTuple):
     password: Secret
     system_type: str = ""
     version: int = pdu.VERSION_34
-
-
-class _Turn(Generic[Token]):
-    """What one read or one expiry found, to be told in the order that matters: answers to submits before all else."""
-
-    __slots__ = ("arrivals", "close", "late", "others", "pause", "results")
-
-    def __init__(self) -> None:
-        self.results: list[tuple[Token, Outcome]] = []
-        self.late: list[tuple[Token, Outcome]] = []
-        self.pause: Pause | None = None
-        self.others: list[Event[Token]] = []
-        self.arrivals: list[Arrival] = []
-        self.close: Close | None = None
-
-    def events(self) -> list[Event[Token]]:
-        told: list[Event[Token]] = []
-        if self.results:
-            told.append(Ended(self.results))
-        if self.late:
-            told.append(Late(self.late))
-        if self.pause:
-            told.append(self.pause)
-        told += self.others
-        if self.arrivals:
-            told.append(Arrived(self.arrivals))
-        if self.close:
-            told.append(self.close)
-        return told
 
 
 class Session(Generic[Token]):
@@ -126,7 +102,7 @@ class Session(Generic[Token]):
         self._next = first_sequence
         self._waiting: dict[int, Token] = {}
         self._tombstones: dict[int, Token] = {}
-        self._expiries: deque[tuple[float, int]] = deque()
+        self._expiries: deque[tuple[float, Sequence[int]]] = deque()  # one for each call of `submit`
         self._control: list[bytes] = []
         self._unwritten: dict[int, bytes] = {}
         self._farewell = b""
@@ -165,25 +141,30 @@ class Session(Generic[Token]):
         self._state = SessionState.BINDING
         self._limit = now + self._response_limit
 
-    def submit(self, token: Token, body: bytes, now: float) -> int | NotWritten:
-        """Ask for a submit_sm with this body (`pdu.SubmitTemplate.body`). Its sequence number, or NotWritten when the
-        session is not bound: then the token does not come back in an event."""
+    def submit(self, tokens: Sequence[Token], bodies: Sequence[bytes], now: float) -> Sequence[int] | NotWritten:
+        """Ask for a submit_sm with each of these bodies (`pdu.SubmitTemplate.body`). Their sequence numbers, or
+        NotWritten when the session is not bound: then no token comes back in an event."""
         if self._state is not SessionState.BOUND:
             return NotWritten(f"session {self._state.value}")
-        sequence = self._sequence()
-        self._waiting[sequence] = token
-        self._unwritten[sequence] = pdu.HEADER.pack(16 + len(body), pdu.SUBMIT_SM, 0, sequence) + body
-        self._expiries.append((now + self._response_limit, sequence))
-        return sequence
+        sequences, header, command = self._sequences(len(tokens)), pdu.HEADER.pack, pdu.SUBMIT_SM
+        whole = [
+            header(16 + len(body), command, 0, sequence) + body
+            for sequence, body in zip(sequences, bodies, strict=True)
+        ]  # fmt: skip
+        self._waiting.update(zip(sequences, tokens, strict=True))
+        self._unwritten.update(zip(sequences, whole, strict=True))
+        if whole:
+            self._expiries.append((now + self._response_limit, sequences))
+        return sequences
 
-    def answer(self, arrivals: Iterable[Arrival], status: int = pdu.ESME_ROK) -> None:
+    def answer(self, arrivals: Sequence[Arrival], status: int = pdu.ESME_ROK) -> None:
         """Answer inbound messages: ESME_ROK once they are on the disk, ESME_RX_T_APPN to have them sent again.
 
         Does nothing when the session is over; the operator then sends them again by itself.
         """
         if self._state in {SessionState.BOUND, SessionState.UNBINDING}:
-            for arrival in arrivals:
-                self._control.append(pdu.pack_deliver_sm_resp(arrival.sequence, status, arrival.command | pdu.RESPONSE))
+            pack, response = pdu.pack_deliver_sm_resp, pdu.RESPONSE
+            self._control += [pack(arrival.sequence, status, arrival.command | response) for arrival in arrivals]
 
     def unbind(self, now: float) -> None:
         """Ask to end the session in order. Drain first: what is submitted and not yet taken still goes before it, but
@@ -210,17 +191,18 @@ class Session(Generic[Token]):
 
     def next_deadline(self) -> float | None:
         """The moment at which `expire` has something to do; None when only the peer can move us."""
-        moments = [self._limit] if self._limit is not None else []
-        if self._expiries:
-            moments.append(self._expiries[0][0])
+        if self._state is SessionState.CLOSED:
+            return None
+        first = self._limit
         if self._state is SessionState.BOUND:
-            silent = self._heard_at + self._enquire_every
-            moments.append(silent if self._enquire_limit is None else self._enquire_limit)
-        return min(moments) if self._state is not SessionState.CLOSED and moments else None
+            first = self._heard_at + self._enquire_every if self._enquire_limit is None else self._enquire_limit
+        if self._expiries and (first is None or self._expiries[0][0] < first):
+            first = self._expiries[0][0]
+        return first
 
     def expire(self, now: float) -> list[Event[Token]]:
         """Time passed: what that means."""
-        turn: _Turn[Token] = _Turn()
+        turn: Turn[Token] = Turn()
         if self._state is SessionState.CLOSED:
             return []
         self._expire_submits(turn, now)
@@ -233,7 +215,7 @@ class Session(Generic[Token]):
 
     def closed(self, now: float) -> list[Event[Token]]:
         """The connection is gone, whoever closed it: the submits still open end. What was written is Uncertain."""
-        turn: _Turn[Token] = _Turn()
+        turn: Turn[Token] = Turn()
         for sequence, token in self._waiting.items():
             written = sequence not in self._unwritten
             lost: Outcome = Uncertain("link_lost", link_alive=False) if written else NotWritten("link_lost")
@@ -247,20 +229,20 @@ class Session(Generic[Token]):
         self._state = SessionState.CLOSED
         return turn.events()
 
-    def _expire_submits(self, turn: _Turn[Token], now: float) -> None:
+    def _expire_submits(self, turn: Turn[Token], now: float) -> None:
         expiries, waiting = self._expiries, self._waiting
         while expiries and expiries[0][0] <= now:
-            _, sequence = expiries.popleft()
-            if sequence not in waiting:
-                continue
-            token = waiting.pop(sequence)
-            if self._unwritten.pop(sequence, None) is not None:
-                turn.results.append((token, NotWritten("response_timeout")))
-                continue
-            self._bury(sequence, token)
-            turn.results.append((token, Uncertain("response_timeout", link_alive=True)))
+            for sequence in expiries.popleft()[1]:
+                if sequence not in waiting:
+                    continue
+                token = waiting.pop(sequence)
+                if self._unwritten.pop(sequence, None) is not None:
+                    turn.results.append((token, NotWritten("response_timeout")))
+                    continue
+                self._bury(sequence, token)
+                turn.results.append((token, Uncertain("response_timeout", link_alive=True)))
 
-    def _watch(self, turn: _Turn[Token], now: float) -> None:
+    def _watch(self, turn: Turn[Token], now: float) -> None:
         if self._enquire_limit is None:
             if now >= self._heard_at + self._enquire_every:
                 sequence = self._own["enquire_link"] = self._sequence()
@@ -275,28 +257,37 @@ class Session(Generic[Token]):
         """Octets came: what they mean, answers to submits first. Nothing a peer sends raises."""
         if self._state is SessionState.CLOSED:
             return []
-        turn: _Turn[Token] = _Turn()
+        turn: Turn[Token] = Turn()
         try:
-            frames = self._framer.feed(data)
+            frames = self._framer.cut(data)
         except PduError as error:
             self._end(turn, str(error))
             return turn.events()
         if frames:
             self._heard_at, self._enquire_limit = now, None
-        for frame in frames:
-            if frame.command == pdu.SUBMIT_SM_RESP:
-                self._submit_answered(turn, frame)
-            elif frame.command & pdu.RESPONSE:
-                self._response(turn, frame)
+        waiting, unwritten, accepted = self._waiting, self._unwritten, turn.results.append
+        for fields in frames:
+            command, status, sequence, body = fields
+            if command == _SUBMIT_SM_RESP:
+                if not status and sequence in waiting and sequence not in unwritten and len(body) <= _SURELY_AN_ID:
+                    self._malformed = 0
+                    accepted((waiting.pop(sequence), Accepted(pdu.parse_message_id(body))))
+                else:
+                    self._submit_answered(turn, Frame(*fields))
+            elif command == _DELIVER_SM and (receipt := usual_receipt(body)) is not None:
+                self._malformed = 0
+                self._keep(turn, _new(Arrival, (command, sequence, receipt, body)))
+            elif command & pdu.RESPONSE:
+                self._response(turn, Frame(*fields))
             else:
-                self._request(turn, frame)
+                self._request(turn, Frame(*fields))
         if self._framer.fault is not None:
             self._end(turn, str(self._framer.fault))
-        while self._expiries and self._expiries[0][1] not in self._waiting:
+        while self._expiries and waiting.keys().isdisjoint(self._expiries[0][1]):
             self._expiries.popleft()
         return turn.events()
 
-    def _submit_answered(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _submit_answered(self, turn: Turn[Token], frame: Frame) -> None:
         sequence = frame.sequence
         if sequence in self._waiting and sequence not in self._unwritten:
             turn.results.append((self._waiting.pop(sequence), self._outcome(turn, frame)))
@@ -305,7 +296,7 @@ class Session(Generic[Token]):
         else:
             turn.others.append(Noted(Note.STRAY_RESPONSE, f"submit_sm_resp, sequence {sequence}"))
 
-    def _outcome(self, turn: _Turn[Token], frame: Frame) -> Outcome:
+    def _outcome(self, turn: Turn[Token], frame: Frame) -> Outcome:
         """What a submit's response says of it. An unreadable id is no reason to doubt that the operator took it."""
         if frame.status in WEATHER:
             reason = pdu.status_name(frame.status)
@@ -321,7 +312,7 @@ class Session(Generic[Token]):
         self._malformed = 0
         return Accepted(operator_id)
 
-    def _response(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _response(self, turn: Turn[Token], frame: Frame) -> None:
         """Any response but submit_sm_resp, and generic_nack."""
         sequence = frame.sequence
         if sequence in self._waiting and sequence not in self._unwritten:
@@ -341,7 +332,7 @@ class Session(Generic[Token]):
         elif frame.command != pdu.ENQUIRE_LINK_RESP:  # one of those is life, whatever its sequence
             turn.others.append(Noted(Note.STRAY_RESPONSE, f"{pdu.command_name(frame.command)}, sequence {sequence}"))
 
-    def _misfit(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _misfit(self, turn: Turn[Token], frame: Frame) -> None:
         """An open submit was answered by generic_nack, which says that it was not taken, or by nonsense."""
         token = self._waiting.pop(frame.sequence)
         if frame.command == pdu.GENERIC_NACK:
@@ -353,7 +344,7 @@ class Session(Generic[Token]):
         turn.results.append((token, Uncertain("nonsense_answer", link_alive=True)))
         turn.others.append(Noted(Note.MISFIT_RESPONSE, f"submit_sm answered by {pdu.command_name(frame.command)}"))
 
-    def _bind_answered(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _bind_answered(self, turn: Turn[Token], frame: Frame) -> None:
         if frame.command == pdu.BIND_TRANSCEIVER_RESP and frame.status == pdu.ESME_ROK:
             self._state = SessionState.BOUND
             self._limit = None
@@ -365,7 +356,7 @@ class Session(Generic[Token]):
         turn.others.append(BindRefused(_BIND_REFUSALS.get(frame.status, Refusal.OTHER), said))
         self._end(turn, f"bind refused: {said}")
 
-    def _request(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _request(self, turn: Turn[Token], frame: Frame) -> None:
         """The peer asks. Whatever it is gets its answer at once, but what must be on the disk first."""
         match frame.command:
             case pdu.DELIVER_SM | pdu.DATA_SM:
@@ -385,7 +376,7 @@ class Session(Generic[Token]):
                 self._control.append(pdu.pack_simple(pdu.GENERIC_NACK, frame.sequence, pdu.ESME_RINVCMDID))
                 turn.others.append(Noted(Note.UNKNOWN_COMMAND, pdu.command_name(unknown)))
 
-    def _arrived(self, turn: _Turn[Token], frame: Frame) -> None:
+    def _arrived(self, turn: Turn[Token], frame: Frame) -> None:
         message: pdu.DeliverSm | PduError
         try:
             read = pdu.parse_deliver_sm if frame.command == pdu.DELIVER_SM else pdu.parse_data_sm
@@ -394,16 +385,19 @@ class Session(Generic[Token]):
         except PduError as error:
             message = error
             self._damaged(turn, frame, error)
-        arrival = Arrival(frame.command, frame.sequence, message, frame.body)
+        self._keep(turn, Arrival(frame.command, frame.sequence, message, frame.body))
+
+    def _keep(self, turn: Turn[Token], arrival: Arrival) -> None:
+        """Hand it over, or keep it until the bind is answered."""
         if self._state is not SessionState.BINDING:
             turn.arrivals.append(arrival)
         elif len(self._early) < _MOST_EARLY:
             self._early.append(arrival)
         else:
-            response = frame.command | pdu.RESPONSE
-            self._control.append(pdu.pack_deliver_sm_resp(frame.sequence, pdu.ESME_RX_T_APPN, response))
+            response = arrival.command | pdu.RESPONSE
+            self._control.append(pdu.pack_deliver_sm_resp(arrival.sequence, pdu.ESME_RX_T_APPN, response))
 
-    def _damaged(self, turn: _Turn[Token], frame: Frame, error: PduError) -> None:
+    def _damaged(self, turn: Turn[Token], frame: Frame, error: PduError) -> None:
         """A poisoned message that the operator repeats is one fault, not many: it must not cost the link each time."""
         turn.others.append(Noted(Note.MALFORMED, f"{pdu.command_name(frame.command)}: {error}"))
         if frame.body != self._last_malformed:
@@ -413,6 +407,15 @@ class Session(Generic[Token]):
             self._end(turn, f"{self._malformed} malformed PDUs one after the other; the last: {error}")
 
     # ---- within
+
+    def _sequences(self, count: int) -> Sequence[int]:
+        """The next `count` numbers. Nearly always they are a run of which nothing open bears any."""
+        run = range(self._next, self._next + count)
+        free = self._waiting.keys().isdisjoint(run) and self._tombstones.keys().isdisjoint(run)
+        if run.stop > pdu.LARGEST_SEQUENCE or not free or any(sequence in run for sequence in self._own.values()):
+            return [self._sequence() for _ in range(count)]
+        self._next = run.stop
+        return run
 
     def _sequence(self) -> int:
         """The next number that nothing open bears: 1 to 0x7FFFFFFF, then from 1 again."""
@@ -427,7 +430,7 @@ class Session(Generic[Token]):
         if len(self._tombstones) > _MOST_TOMBSTONES:
             del self._tombstones[next(iter(self._tombstones))]
 
-    def _end(self, turn: _Turn[Token], reason: str, *, orderly: bool = False) -> None:
+    def _end(self, turn: Turn[Token], reason: str, *, orderly: bool = False) -> None:
         """Nothing more is said or heard; the caller closes, and learns from `closed` what was open."""
         turn.close = turn.close or Close(reason, orderly)
         self._submits_leave = False

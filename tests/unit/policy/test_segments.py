@@ -73,6 +73,11 @@ def test_the_limits_to_the_octet(text: str, sizes: list[int]) -> None:
     assert [len(part) for part in parts_of(text).parts] == sizes
 
 
+@pytest.mark.parametrize("text", ["\0", "é\0", "\x1b", "é\x1b", "`", "é`", "\x7f", "@`", "@ё", "ÿ", "é\ufffe", "\x80"])
+def test_one_letter_that_gsm_lacks_makes_it_ucs2(text: str) -> None:
+    assert parts_of(text) == Segments(Alphabet.UCS2, (text.encode("utf-16-be"),))
+
+
 @pytest.mark.parametrize("unit", ["x", "я", "€", "😀"])
 def test_more_than_255_parts_are_refused_by_name(unit: str) -> None:
     each = {"x": 152, "я": 66, "€": 76, "😀": 33}[unit]

@@ -2,9 +2,10 @@
 
 import itertools
 import uuid
+from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgate.channels.smpp import pdu
@@ -14,12 +15,16 @@ from mgate.channels.smpp.receipt import (
     Pairing,
     ReceiptRead,
     Unreadable,
+    UsualReceipt,
     canonical_id,
     id_forms,
     pairing_of,
     read_receipt,
+    usual_receipt,
 )
 from mgate.model.entry import Told
+from mgate.peers.smsc.receipts import ReceiptWriter
+from mgate.peers.smsc.script import State
 
 CUSTOMER, BANK = Address(1, 1, "375291110001"), Address(5, 0, "ExampleBank")
 FIELDS = {
@@ -244,6 +249,112 @@ def test_no_octets_raise_anything(esm_class: int, data_coding: int, text: bytes,
         assert max(map(len, (found.error, found.state, found.done_date))) <= 32
 
 
+# ---- the usual form, at once
+
+
+def long_way(body: bytes) -> UsualReceipt | None:
+    """What the general reader says of a body; None when it does not take it for a receipt that can be read."""
+    try:
+        found = read_receipt(pdu.parse_deliver_sm(body))
+    except pdu.PduError:
+        return None
+    if not isinstance(found, ReceiptRead):
+        return None
+    return UsualReceipt(found.ids(), found.told, found.reason, found.user_message_reference, found.numbers)
+
+
+plain = "".join(chr(n) for n in range(0x21, 0x7F) if chr(n) not in ",;")
+ids = st.one_of(st.sampled_from(["7F3A91", "007", "7", "0", "op-1"]), st.text(plain, min_size=1, max_size=40))
+states = st.one_of(st.sampled_from(["DELIVRD", "UNDELIV", "deliv", "EXPIRED"]), st.text(plain, min_size=1, max_size=40))
+errors = st.one_of(st.sampled_from(["", "000", "011", "0"]), st.text(plain, max_size=40))
+dates = st.one_of(st.just("2611220500"), st.text(plain, max_size=20))
+parties = st.sampled_from([b"\1\1375291110001", b"\5\0ExampleBank", b"\0\0", b"\0\0\xe9", b"\1\1+375291110001"])
+
+
+@st.composite
+def usual_bodies(draw: st.DrawFn) -> bytes:
+    """Bodies that the quick way must take: the usual text or none, and the usual TLVs."""
+    told = draw(ids)
+    text = ""
+    if draw(st.integers(0, 4)):
+        given_dates = f"submit date:{draw(dates)} done date:{draw(dates)}"
+        text = f"id:{told} sub:001 dlvrd:{draw(errors)} {given_dates} stat:{draw(states)} err:{draw(errors)} text:"
+        text += draw(st.sampled_from(["", "Code 482913", "id:66 stat:UNDELIV err:9"]))
+    tlvs = b""
+    if not text or draw(st.booleans()):
+        tlvs += tlv_id(draw(st.one_of(st.just(told), ids)))
+    if draw(st.booleans()):
+        tlvs += tlv_state(draw(st.integers(0, 255)))
+    if draw(st.booleans()):
+        tlvs += pdu.pack_tlv(pdu.TLV_NETWORK_ERROR_CODE, draw(st.binary(min_size=3, max_size=3)))
+    if draw(st.booleans()):
+        tlvs += pdu.pack_message_reference(draw(st.integers(0, 0xFFFF)))
+    flags = bytes((draw(st.sampled_from([4, 0x20])), 0, 0, 0, 0, 0, 0, draw(st.integers(0, 255)), 0, len(text)))
+    service = draw(st.sampled_from([b"", b"CMT"]))
+    return service + b"\0" + draw(parties) + b"\0" + draw(parties) + b"\0" + flags + text.encode() + tlvs
+
+
+@given(usual_bodies())
+def test_a_receipt_in_the_usual_form_is_read_at_once_as_the_long_way_reads_it(body: bytes) -> None:
+    assert usual_receipt(body) == long_way(body) != None  # noqa: E711  # both at once, and neither is None
+
+
+@settings(max_examples=400)
+@given(usual_bodies(), st.data())
+def test_a_receipt_that_differs_in_anything_is_never_read_otherwise_than_the_long_way(
+    body: bytes, data: st.DataObject
+) -> None:
+    """Octets changed, put in, taken out and cut off, with a liking for those that mean something."""
+    telling = [0, 1, 4, 9, 10, 0x1C, 0x1E, 0x20, 0x24, 0x27, 0x2C, 0x3A, 0x3B, 0x44, 0x85, 0xA0, 0xFF]
+    octet = st.one_of(st.sampled_from(telling), st.integers(0, 255))
+    changed = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(changed)))
+        cut = data.draw(st.integers(0, 2))
+        changed[place : place + cut] = bytes(data.draw(st.lists(octet, max_size=2)))
+    if data.draw(st.booleans()):
+        del changed[data.draw(st.integers(0, len(changed))) :]
+    quick = usual_receipt(bytes(changed))
+    assert quick is None or quick == long_way(bytes(changed))
+
+
+@pytest.mark.parametrize("esm_class", range(256))
+def test_no_message_of_another_type_is_read_at_once_as_a_receipt(esm_class: int) -> None:
+    body = pdu.pack_deliver_sm(1, CUSTOMER, BANK, esm_class=esm_class, short_message=text_of())[16:]
+    assert (usual_receipt(body) is not None) == (esm_class in {4, 0x20})
+
+
+@pytest.mark.parametrize("tail", [
+    tlv_state(2) + tlv_state(5), tlv_state(5) + tlv_id("66"), tlv_id("66") + tlv_state(5)[:-1],
+    pdu.pack_tlv(pdu.TLV_MESSAGE_STATE, b""), pdu.pack_tlv(pdu.TLV_MESSAGE_PAYLOAD, b"id:66"), tlv_id("66", b""),
+    pdu.pack_tlv(pdu.TLV_RECEIPTED_MESSAGE_ID, b"66\0surplus"), b"\0\x1e\0\x02" + b"666\0", b"\0",
+])  # fmt: skip
+def test_optional_parameters_in_an_unusual_order_or_form_go_the_long_way(tail: bytes) -> None:
+    body = pdu.pack_deliver_sm(1, CUSTOMER, BANK, esm_class=4, short_message=text_of(), tlvs=tail)[16:]
+    assert usual_receipt(body) is None
+    assert long_way(body) is not None
+
+
+@pytest.mark.parametrize("size", [-1, 1, 20, 255])
+def test_a_length_that_does_not_fit_its_text_goes_the_long_way(size: int) -> None:
+    text = text_of(text="")
+    head = b"\0\1\1375291110001\0\5\0ExampleBank\0\x04\0\0\0\0\0\0\0\0"
+    assert usual_receipt(head + bytes((len(text),)) + text) is not None
+    said = len(text) + size if size < 255 else 255
+    body = head + bytes((said,)) + text
+    assert usual_receipt(body) is None or size < 0
+
+
+@pytest.mark.parametrize("dialect", ["text", "tlv", "both"])
+@pytest.mark.parametrize("state", ["DELIVRD", "UNDELIV", "EXPIRED", "ENROUTE"])
+def test_the_dialects_of_the_scripted_operator_are_all_read_at_once(
+    dialect: Literal["text", "tlv", "both"], state: State
+) -> None:
+    writer = ReceiptWriter(dialect, reference=True)
+    body = writer.body("7F3A91", state, b"\5\0ExampleBank\0", b"\1\1375291110001\0", 1.7e9, 1.7e9, 513)
+    assert usual_receipt(body) == long_way(body) != None  # noqa: E711  # both at once, and neither is None
+
+
 # ---- ids
 
 numbers = st.one_of(st.integers(0, 1 << 20), st.integers(1 << 62, 1 << 65), st.integers(0, 16**63))
@@ -266,6 +377,18 @@ def test_an_id_is_found_however_its_number_is_written(
         )
         assert id_forms(receipted, pairing) == (canonical_id(given_id),)
         assert pairing_of(given_id, receipted) in {pairing, None}
+
+
+@given(st.one_of(st.text("0123456789", min_size=1, max_size=70), st.text("0123456789abcdefABCDEF-x_ ", max_size=70)))
+def test_the_forms_of_an_id_are_what_their_rule_says_and_each_once(given_id: str) -> None:
+    same = canonical_id(given_id)
+    try:
+        forms = (same, str(int(same, 16)), *([format(int(same), "x")] if same.isdecimal() else []))
+    except ValueError:
+        forms = (same,)
+    if not set(same) <= set("0123456789abcdef"):  # such as 0x1f and 1_000, which Python would read
+        forms = (same,)
+    assert id_forms(given_id) == tuple(dict.fromkeys(forms))
 
 
 @given(st.uuids())

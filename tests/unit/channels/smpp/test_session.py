@@ -54,10 +54,15 @@ class Desk:
 
     def submit(self, *tokens: str) -> list[int]:
         """Submits and takes."""
-        sequences = [self.session.submit(token, BODY, self.now) for token in tokens]
-        assert all(isinstance(sequence, int) for sequence in sequences)
+        sequences = self.ask(*tokens)
         self.session.take()
-        return [sequence for sequence in sequences if isinstance(sequence, int)]
+        return sequences
+
+    def ask(self, *tokens: str) -> list[int]:
+        """Submits, and takes nothing."""
+        sequences = self.session.submit(tokens, [BODY] * len(tokens), self.now)
+        assert not isinstance(sequences, NotWritten)
+        return list(sequences)
 
     def wait(self, seconds: float) -> list[Any]:
         self.now += seconds
@@ -161,7 +166,7 @@ def test_nothing_is_submitted_on_a_session_that_is_not_bound(state: str) -> None
         desk.session.unbind(desk.now)
     if state == "closed":
         desk.session.closed(desk.now)
-    assert isinstance(desk.session.submit("a", BODY, desk.now), NotWritten)
+    assert isinstance(desk.session.submit(["a"], [BODY], desk.now), NotWritten)
     assert desk.session.closed(desk.now) == []
 
 
@@ -250,7 +255,7 @@ def test_an_answer_after_its_time_out_still_tells_its_outcome(late_by: float, st
 def test_only_what_was_taken_counts_as_written_when_the_link_is_lost() -> None:  # [23]
     desk = Desk().bind()
     desk.submit("written")
-    desk.session.submit("not written", BODY, desk.now)
+    desk.ask("not written")
     (ended,) = desk.session.closed(desk.now)
     assert ended == Ended(
         [("written", Uncertain("link_lost", link_alive=False)), ("not written", NotWritten("link_lost"))]
@@ -262,15 +267,14 @@ def test_only_what_was_taken_counts_as_written_when_the_link_is_lost() -> None: 
 
 def test_a_submit_that_was_never_taken_times_out_as_not_written_and_never_leaves() -> None:
     desk = Desk().bind()
-    desk.session.submit("a", BODY, desk.now)
+    desk.ask("a")
     assert desk.wait(10.0) == [Ended([("a", NotWritten("response_timeout"))])]
     assert desk.taken() == []
 
 
 def test_an_answer_to_what_was_not_written_yet_is_none() -> None:
     desk = Desk().bind()
-    sequence = desk.session.submit("a", BODY, desk.now)
-    assert isinstance(sequence, int)
+    (sequence,) = desk.ask("a")
     (noted,) = desk.hear(RESP(sequence, 0, "7F3A"))
     assert noted.what is Note.STRAY_RESPONSE
     assert desk.hear(pdu.pack_simple(pdu.GENERIC_NACK, sequence, 8))[0].what is Note.STRAY_NACK
@@ -334,6 +338,30 @@ def test_our_numbers_wrap_to_one_and_skip_what_is_open_or_in_doubt() -> None:  #
     desk.session._next = 2
     assert desk.submit("e") == [4]
     assert desk.hear(RESP(one, 0, "late"))[0] == Late([("b", Accepted("late"))])
+
+
+def test_a_batch_takes_a_run_of_numbers_and_none_that_is_open() -> None:  # [45]
+    desk = Desk(first_sequence=pdu.LARGEST_SEQUENCE - 2).bind()
+    assert desk.submit("a", "b", "c") == [pdu.LARGEST_SEQUENCE - 1, pdu.LARGEST_SEQUENCE, 1]
+    assert desk.submit("d", "e") == [2, 3]
+    desk.session._next = pdu.LARGEST_SEQUENCE - 3  # the bind's number, then those of a, b and c
+    assert desk.submit("f", "g") == [pdu.LARGEST_SEQUENCE - 3, 4]
+    assert desk.session.outstanding == 7
+
+
+def test_a_batch_times_out_as_one_whatever_of_it_was_answered() -> None:
+    desk = Desk().bind()
+    first, second, third = desk.submit("a", "b", "c")
+    desk.hear(RESP(first, 0, "1"), RESP(third, 0, "3"))
+    assert desk.session.next_deadline() == 110.0
+    assert desk.wait(10.0) == [Ended([("b", TIMED_OUT)])]
+    assert desk.hear(RESP(second, 0, "2")) == [Late([("b", Accepted("2"))])]
+
+
+def test_an_empty_batch_asks_for_nothing_and_sets_no_deadline() -> None:
+    desk = Desk().bind()
+    assert desk.submit() == []
+    assert desk.session.next_deadline() == 130.0
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
@@ -432,7 +460,7 @@ def test_an_unbind_of_theirs_is_answered_and_their_last_answers_still_count() ->
 
 def test_what_was_not_taken_does_not_leave_after_their_unbind() -> None:
     desk = Desk().bind()
-    desk.session.submit("a", BODY, desk.now)
+    desk.ask("a")
     desk.hear(pdu.pack_simple(pdu.UNBIND, 9))
     assert [frame.command for frame in desk.taken()] == [pdu.UNBIND_RESP]
     assert desk.session.closed(desk.now) == [Ended([("a", NotWritten("link_lost"))])]
@@ -440,9 +468,8 @@ def test_what_was_not_taken_does_not_leave_after_their_unbind() -> None:
 
 def test_our_unbind_leaves_after_what_was_submitted_and_ends_with_its_answer() -> None:  # [49]
     desk = Desk().bind()
-    sequence = desk.session.submit("a", BODY, desk.now)
+    (sequence,) = desk.ask("a")
     desk.session.unbind(desk.now)
-    assert isinstance(sequence, int)
     sent = desk.taken()
     assert [frame.command for frame in sent] == [pdu.SUBMIT_SM, pdu.UNBIND]
     surplus = pdu.HEADER.pack(17, pdu.UNBIND_RESP, 0, sent[1].sequence) + b"\0"
@@ -560,10 +587,10 @@ def test_no_octets_raise_and_every_token_ends_exactly_once(seed: int, noise: lis
     submitted: dict[str, int] = {}
     statuses = [0, 0, 0x58, 0x45]
     for step in range(40):
-        token = f"part {step}"
-        sequence = desk.session.submit(token, BODY, desk.now)
-        if isinstance(sequence, int):
-            submitted[token] = sequence
+        tokens = [f"part {step}.{n}" for n in range(chance.randrange(4))]
+        sequences = desk.session.submit(tokens, [BODY] * len(tokens), desk.now)
+        if not isinstance(sequences, NotWritten):
+            submitted.update(zip(tokens, sequences, strict=True))
         if chance.random() < 0.8:
             desk.session.take()
         known = list(submitted.values()) or [1]
