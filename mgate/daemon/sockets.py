@@ -12,6 +12,8 @@ from typing import Final
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
 from twisted.internet.protocol import Factory
 
+from mgate.net.local import listen
+
 LONGEST_PATH: Final = 107
 """Octets in sun_path of sockaddr_un, its NUL apart (unix(7))."""
 
@@ -34,22 +36,44 @@ def open_socket(  # what a socket is made of
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise SocketError(f"{path}: a socket's path may have {LONGEST_PATH} octets; move the instance to a shorter one")
-    uid, gid = _account(owner), _group(group)
+    check(owner, group)
     try:
         if path.exists() or path.is_symlink():
             if not stat.S_ISSOCK(path.lstat().st_mode):
                 raise SocketError(f"{path}: is in the way and is no socket; move it away")
             path.unlink()
         # Nobody but us may connect until the owner and the mode are right.
-        port = reactor.listenUNIX(str(path), factory, backlog=BACKLOG, mode=0o600, wantPID=False)
-        if uid != -1 or gid != -1:
-            os.chown(path, uid, gid)
-        path.chmod(mode)
+        port = listen(reactor, path, factory, BACKLOG, 0o600)
     except OSError as error:
         raise SocketError(
             f"{path}: {error.strerror or error}; does its folder exist, and may I write there?"
         ) from error
+    settle(path, owner, group, mode)
     return port
+
+
+def settle(path: Path, owner: str, group: str, mode: int) -> None:
+    """Give a socket its owner, group and mode; an empty name leaves it ours.
+
+    Raises:
+        SocketError: said for the operator.
+    """
+    uid, gid = check(owner, group)
+    try:
+        if uid != -1 or gid != -1:
+            os.chown(path, uid, gid)
+        path.chmod(mode)
+    except OSError as error:
+        raise SocketError(f"{path}: {error.strerror or error}; may I give it to {owner or group}?") from error
+
+
+def check(owner: str, group: str) -> tuple[int, int]:
+    """The numbers of an owner and a group; -1 for an empty name.
+
+    Raises:
+        SocketError: this machine does not know them.
+    """
+    return _account(owner), _group(group)
 
 
 def _account(name: str) -> int:

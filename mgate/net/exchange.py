@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -56,6 +57,12 @@ class Fault:
         return msgspec.json.encode({"error": self.code, "field": "", "detail": self.detail})
 
 
+@lru_cache(maxsize=256)
+def _until_length(status: int, headers: bytes) -> bytes:
+    """The head of an answer as far as the number of its octets: there are few, and each is sent often."""
+    return b"%b%bContent-Length: " % (_STATUS_LINES[status], headers)
+
+
 class Line(Protocol):
     """The connection as its exchanges see it: they stand in line on it, first come, first answered."""
 
@@ -69,61 +76,55 @@ class Line(Protocol):
         """A stream's reader wants its body to stop coming, or to come again."""
 
 
+class Head(NamedTuple):
+    """What stands before a request's body. Requests with the same octets may share it.
+
+    Attributes:
+        responder: who answers.
+        method: such as ``POST``; HEAD is shown as GET, and its body is left out of the answer by ``Request``.
+        path: as it was sent, without the query.
+        params: what stood at the ``{}`` of the route's path, decoded.
+        headers: as they were sent.
+    """
+
+    responder: Responder
+    method: str
+    path: bytes
+    query: bytes = b""
+    params: tuple[str, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    head_only: bool = False
+
+
 class Request:
     """One request with its whole body, to be answered once by ``reply``.
 
     Attributes:
-        method: such as ``POST``; HEAD is shown as GET, and its body is left out of the answer here.
-        path: as it was sent, without the query.
-        params: what stood at the ``{}`` of the route's path, decoded.
-        headers: as they were sent.
+        head: what stood before the body.
         body: the whole body.
         peer: who sent it.
+        keep: whether the connection goes on after it.
+        answer: what is written for it, once it is answered.
     """
 
-    __slots__ = (
-        "_head_only",
-        "_line",
-        "_query",
-        "answer",
-        "body",
-        "headers",
-        "keep",
-        "method",
-        "params",
-        "path",
-        "peer",
-        "responder",
-    )
+    __slots__ = ("_line", "answer", "body", "head", "keep", "peer")
 
-    def __init__(
-        self,
-        line: Line,
-        responder: Responder,
-        method: str,
-        path: bytes,
-        query: bytes,
-        params: tuple[str, ...],
-        headers: list[tuple[bytes, bytes]],
-        peer: Peer,
-        head_only: bool,
-    ) -> None:
+    def __init__(self, line: Line, head: Head, peer: Peer, body: bytes = b"") -> None:
         self._line: Line | None = line
-        self.responder = responder
-        self.method = method
-        self.path = path
-        self._query = query
-        self.params = params
-        self.headers = headers
+        self.head = head
         self.peer = peer
-        self._head_only = head_only
-        self.body = b""
+        self.body = body
         self.keep = True
         self.answer: bytes | None = None
 
+    @property
+    def params(self) -> tuple[str, ...]:
+        """What stood at the ``{}`` of the route's path, decoded."""
+        return self.head.params
+
     def header(self, name: bytes) -> bytes:
         """The value of the first header of that name (lower case); empty when there is none."""
-        for key, value in self.headers:
+        for key, value in self.head.headers:
             if len(key) == len(name) and key.lower() == name:
                 return value
         return b""
@@ -131,7 +132,9 @@ class Request:
     def query(self, name: str) -> str | None:
         """The first value of that name in the query; None when there is none, or when it is not UTF-8."""
         try:
-            pairs = parse_qsl(self._query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64)
+            pairs = parse_qsl(
+                self.head.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64
+            )
         except ValueError:
             return None
         return next((value for key, value in pairs if key == name), None)
@@ -140,13 +143,15 @@ class Request:
         """Answer; ``headers`` is whole header lines, such as ``JSON + header("Retry-After", 5)``."""
         if self.answer is not None:
             raise RuntimeError("a request is answered once, and this one has been")
-        self.answer = b"%b%b%b%b\r\n%b" % (
-            _STATUS_LINES[status],
-            headers,
-            b"" if status in _BODILESS else b"Content-Length: %d\r\n" % len(body),
-            b"" if self.keep else _CLOSE,
-            b"" if self._head_only else body,
-        )
+        if status in _BODILESS:
+            self.answer = b"%b%b%b\r\n" % (_STATUS_LINES[status], headers, b"" if self.keep else _CLOSE)
+        else:
+            self.answer = b"%b%d\r\n%b\r\n%b" % (
+                _until_length(status, headers),
+                len(body),
+                b"" if self.keep else _CLOSE,
+                b"" if self.head.head_only else body,
+            )
         if self._line is not None:
             self._line.answered()
 
@@ -204,7 +209,12 @@ class Stream:
     )
 
     def __init__(
-        self, line: Line, opener: Opener, params: tuple[str, ...], headers: list[tuple[bytes, bytes]], peer: Peer
+        self,
+        line: Line,
+        opener: Opener,
+        params: tuple[str, ...],
+        headers: tuple[tuple[bytes, bytes], ...],
+        peer: Peer,
     ) -> None:
         self._line: Line | None = line
         self._chunks: deque[bytes] = deque()

@@ -27,7 +27,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mgate.net.bounds import Limits, Room, Wire
-from mgate.net.exchange import CONTINUE, Fault, Request, Stream, header
+from mgate.net.exchange import CONTINUE, Fault, Head, Request, Stream, header
+from mgate.net.heads import Heads
+from mgate.net.local import Server
 from mgate.net.peers import NOBODY, peer_of
 from mgate.net.reading import Event, Phase, Reader
 from mgate.net.routing import Routes
@@ -75,6 +77,7 @@ class Listener(protocol.Factory):
         self.requests = requests or Room(32 * 1024 * 1024)
         self.answers = answers or Room(32 * 1024 * 1024)
         self.places = places or Room(self.limits.connections)
+        self.heads = Heads()
         self.connections: set[Connection] = set()
         self.dropped = 0
         self._clock = clock
@@ -166,8 +169,9 @@ class Connection(protocol.Protocol):
 
     def connectionMade(self) -> None:
         self._wire = cast("Wire", self.transport)
+        self._speak = self._wire.write_at_once if isinstance(self._wire, Server) else self._wire.write
         self.peer = peer_of(self._wire.getHandle())
-        self._reader = Reader(self._listener.routes, self, self.peer)
+        self._reader = Reader(self._listener.routes, self._listener.heads, self, self.peer)
         self._listener.connections.add(self)
         self._listener.places.used += 1
         full = self._listener.places.full
@@ -319,7 +323,7 @@ class Connection(protocol.Protocol):
         if isinstance(event, Request):
             self._line.append(event)
             self._requests.used += len(event.body) + _REQUEST_COST
-            event.responder(event)
+            event.head.responder(event)
         elif isinstance(event, Stream):
             self._take_stream(event)
         else:
@@ -348,7 +352,7 @@ class Connection(protocol.Protocol):
             if stream.sink is not None and not stream.finished:
                 stream.sink.cut(fault.code, fault.detail)
             return
-        refused = Request(self, _never, "", b"", b"", (), [], NOBODY, False)
+        refused = Request(self, _NO_HEAD, NOBODY)
         refused.keep = False
         self._line.append(refused)
         self._requests.used += _REQUEST_COST
@@ -362,9 +366,11 @@ class Connection(protocol.Protocol):
         while self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
-            self._wire.write(data)
             if not self._line:
+                # Nothing else is asked: what is said now need not wait for more.
+                self._speak(data)
                 break
+            self._wire.write(data)
             self._collect()
         if self._ending and not self._line:
             self._close()
@@ -437,3 +443,6 @@ class Connection(protocol.Protocol):
 
 def _never(_request: Request) -> None:
     raise AssertionError("a refusal has no responder")
+
+
+_NO_HEAD: Final = Head(_never, "", b"")

@@ -14,7 +14,8 @@ from typing import Final
 
 import httptools
 
-from mgate.net.exchange import Fault, Line, Request, Responder, Stream, header
+from mgate.net.exchange import Fault, Head, Line, Request, Responder, Stream, header
+from mgate.net.heads import END, Heads, KnownHead
 from mgate.net.peers import Peer
 from mgate.net.routing import LARGEST_BODY, Found, NotAllowed, Route, Routes, StreamRoute
 
@@ -66,13 +67,14 @@ class Reader:
         last: the request that comes next, or is coming, is the last of this connection.
     """
 
-    def __init__(self, routes: Routes, line: Line, peer: Peer) -> None:
+    def __init__(self, routes: Routes, heads: Heads, line: Line, peer: Peer) -> None:
         self.phase = Phase.IDLE
         self.waited = 0
         self.stream: Stream | None = None
         self.expects = False
         self.last = False
         self._routes = routes
+        self._heads = heads
         self._line = line
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
@@ -85,7 +87,7 @@ class Reader:
         self._hosts = 0
         self._length = 0
         self._expectation = b""
-        self._request: Request | None = None
+        self._head: Head | None = None
         self._largest = 0
         self._body: bytes | bytearray = b""
 
@@ -99,11 +101,23 @@ class Reader:
         events: list[Event] = []
         if self.deaf:
             return events
+        between = self.phase is Phase.IDLE
+        if between:
+            data = self._read_known(data, events)
+            if not data:
+                return events
+        known = len(events)
+        self._parse(data, events)
+        if between and len(events) == known + 1:
+            self._learn(data, events[known])
+        return events
+
+    def _parse(self, data: bytes, events: list[Event]) -> None:
         self._events = events
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            if self._fault is None:
+            if self._fault is None and not self.deaf:
                 raise
         except httptools.HttpParserError as error:
             # After a request that said "Connection: close" nothing is expected, and whatever comes is not read.
@@ -114,13 +128,32 @@ class Reader:
         if self._fault is not None:
             events.append(self._fault)
             self.phase = Phase.DEAF
-        return events
+
+    def _read_known(self, data: bytes, events: list[Event]) -> bytes:
+        """Read the whole requests at the beginning whose heads are known; what is left is for the parser."""
+        start, size = 0, len(data)
+        while True:
+            begin = data.find(END, start) + len(END)
+            known = self._heads.find(data[start:begin])
+            if known is None or begin + known.length > size:
+                return data[start:] if start else data
+            start = begin + known.length
+            events.append(Request(self._line, known.head, self._peer, data[begin:start]))
+            self.waited = 0
+            if start == size:
+                return b""
+
+    def _learn(self, data: bytes, event: Event) -> None:
+        """Know the head of this request again, if the read held it with its body, and nothing else."""
+        # A path with parameters, or a query, seldom comes again.
+        if isinstance(event, Request) and self.phase is Phase.IDLE and not (event.head.params or event.head.query):
+            self._heads.learn(data[: len(data) - self._length], KnownHead(event.head, self._length))
 
     def stop(self) -> None:
         """Read no more; forget what is half read."""
         self.phase = Phase.DEAF
         self.stream = None
-        self._request = None
+        self._head = None
         self._body = b""
         self._events = []
 
@@ -140,6 +173,8 @@ class Reader:
     # ---- what httptools calls ----
 
     def on_message_begin(self) -> None:
+        if self.deaf:
+            raise _Stop  # one more behind the last that we would take: it is not read
         self.phase = Phase.HEADER
         self.waited = 0
         self._url = b""
@@ -192,7 +227,7 @@ class Reader:
         if isinstance(route, StreamRoute):
             if version == "1.0":
                 self._stop(_VERSION)
-            self.stream = Stream(self._line, route.open, params, self._headers, self._peer)
+            self.stream = Stream(self._line, route.open, params, tuple(self._headers), self._peer)
             self._events.append(self.stream)
             return
         responder: Responder = partial(_refuse, route.fault) if isinstance(route, _Discard) else route.answer
@@ -201,7 +236,7 @@ class Reader:
             self._stop(_TOO_LARGE)
         head_only = method == b"HEAD"
         name = "GET" if head_only else method.decode("ascii")
-        self._request = Request(self._line, responder, name, path, query, params, self._headers, self._peer, head_only)
+        self._head = Head(responder, name, path, query, params, tuple(self._headers), head_only)
 
     def on_body(self, data: bytes) -> None:
         stream = self.stream
@@ -225,18 +260,18 @@ class Reader:
         self.phase = Phase.IDLE if keep else Phase.DEAF
         self.waited = 0
         self.expects = False
-        stream, request = self.stream, self._request
+        stream, head = self.stream, self._head
         if stream is not None:
             stream.complete = True
             stream.keep = keep
             if not self._events or self._events[-1] is not stream:
                 self._events.append(stream)
             self.stream = None
-        elif request is not None:
+        elif head is not None:
+            request = Request(self._line, head, self._peer, bytes(self._body))
             request.keep = keep
-            request.body = bytes(self._body)
             self._body = b""
-            self._request = None
+            self._head = None
             self._events.append(request)
 
     def _expect(self, route: Route | StreamRoute | _Discard) -> None:

@@ -26,6 +26,7 @@ from mgate.intake.push import PushApi
 from mgate.model.entry import Submission
 from mgate.model.ports import Answer
 from mgate.net.http import Listener
+from mgate.net.local import listen
 from mgate.net.routing import Routes
 from mgate.telemetry import Telemetry
 from tests.unit.intake.conftest import LOCAL, NOW, LaterAcceptor, OneMessageDesk, message
@@ -73,7 +74,7 @@ class PushSocket:
         numbers = Telemetry("0", {}, BY_WORD).push
         self.api = PushApi(LOCAL, self.acceptor, gathering, OneMessageDesk(), clock, lambda: NOW, numbers)
         self.listener = Listener(Routes(self.api.routes()), clock)
-        self.port: IListeningPort = cast("IReactorUNIX", installed).listenUNIX(str(path), self.listener)
+        self.port: IListeningPort = listen(cast("IReactorUNIX", installed), path, self.listener, 50, 0o600)
 
     async def curl(self, *arguments: str, sent: bytes = b"") -> tuple[int, str]:
         """What curl printed and the status that it saw; it runs beside the reactor, as a client does."""

@@ -12,10 +12,10 @@ import pytest
 
 from mgate.config import read
 from mgate.control.server import Hatch
-from mgate.control.views import BindView, LaneView, QueueRow, StatusView
+from mgate.control.views import BindView, ChangeView, LaneView, QueueRow, ReloadView, StatusView
 from mgate.model.message import MessageId, read_id, show_id
 from mgate.model.view import MessageView
-from mgate.net.exchange import Line, Request
+from mgate.net.exchange import Head, Line, Request
 from mgate.net.peers import Peer
 from mgate.net.routing import Found, Route, Routes
 from mgate.telemetry import Log
@@ -62,6 +62,19 @@ class OneBoard:
         self.paused -= {0, 1} if bind is None else {bind}
 
 
+class OneReload:
+    """The configuration that ships, with one change and a mistake to come."""
+
+    def __init__(self) -> None:
+        self.config = read(SHIPPED)
+        self.asked: list[bool] = []
+
+    def reload(self, dry_run: bool) -> ReloadView:
+        self.asked.append(dry_run)
+        change = ChangeView("sms.op-a", "rate", 0, 10, "at once")
+        return ReloadView("mgate.toml", not dry_run, (), (change,), ())
+
+
 class OneDesk:
     """Knows one message; ``word`` is what it says to a cancellation."""
 
@@ -100,8 +113,9 @@ class House:
 
     def __init__(self) -> None:
         self.board, self.desk, self.lines = OneBoard(), OneDesk(), list[dict[str, object]]()
+        self.reload = OneReload()
         log = Log(lambda line: self.lines.append(json.loads(line)))
-        self._routes = Routes(Hatch(self.board, self.desk, read(SHIPPED), "0.1.0", log).routes())
+        self._routes = Routes(Hatch(self.board, self.desk, self.reload, "0.1.0", log).routes())
 
     def ask(self, method: str, target: str) -> tuple[int, dict[str, object]]:
         """Send a request through the routes; the status and JSON of its answer."""
@@ -109,14 +123,12 @@ class House:
         found = self._routes.find(method.encode(), url.path.encode())
         assert isinstance(found, Found)
         assert isinstance(found.route, Route)
-        request = Request(
-            NoLine(), found.route.answer, method, url.path.encode(), url.query.encode(), found.params, [],
-            Peer(1000, 1000, 7), head_only=False,
-        )  # fmt: skip
+        head = Head(found.route.answer, method, url.path.encode(), url.query.encode(), found.params)
+        request = Request(NoLine(), head, Peer(1000, 1000, 7))
         found.route.answer(request)
         assert request.answer is not None
-        head, _, body = request.answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), json.loads(body)
+        answered, _, body = request.answer.partition(b"\r\n\r\n")
+        return int(answered.split()[1]), json.loads(body)
 
 
 @pytest.fixture
@@ -242,6 +254,18 @@ def test_the_id_that_is_answered_is_in_the_form_that_is_shown_elsewhere(house: H
     _, answer = house.ask("DELETE", f"/v1/messages/{show_id(KNOWN).upper()}")
     assert answer["id"] == show_id(KNOWN)
     assert read_id(str(answer["id"])) == KNOWN
+
+
+def test_a_reload_is_done_and_logged_with_who_asked_and_a_rehearsal_is_neither(house: House) -> None:
+    status, planned = house.ask("POST", "/v1/reload?dry_run=1")
+    assert (status, planned["applied"], house.lines) == (200, False, [])
+    status, done = house.ask("POST", "/v1/reload")
+    assert (status, done["applied"]) == (200, True)
+    assert done["changes"] == [
+        {"section": "sms.op-a", "key": "rate", "was": 0, "becomes": 10, "when": "at once"}
+    ]  # fmt: skip
+    assert house.reload.asked == [True, False]
+    assert [(line["event"], line["detail"], line["uid"]) for line in house.lines] == [("admin_act", "reload", 1000)]
 
 
 def test_the_configuration_is_shown_whole_or_where_it_differs(house: House) -> None:

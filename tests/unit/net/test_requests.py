@@ -28,7 +28,7 @@ def echo(request: Request) -> None:
 
 
 def show(request: Request) -> None:
-    request.reply(200, repr((request.method, request.params, request.query("ref"))).encode())
+    request.reply(200, repr((request.head.method, request.params, request.query("ref"))).encode())
 
 
 @pytest.fixture
