@@ -1,7 +1,8 @@
 """The configuration: one frozen tree, read once at start from one TOML file.
 
 What lives here: every setting with its type, default and allowed values (`tree`, said in the words of `kinds`), the
-reading of the file (`reading`), and what to say when it is wrong (`mistakes`). What does not: the content of the files
+reading of the file (`reading`), what to say when it is wrong (`mistakes`), and what a running daemon can take up of
+another one (`changes`). What does not: the content of the files
 that it names. Passwords and keys are file names here, never values.
 
 Two rules keep it so. Nobody else reads the configuration file or the environment. And every mistake is found in one go
@@ -10,7 +11,8 @@ and names file, section, key and what is allowed, so that an operator mends the 
 Neither Twisted nor the spool is known here: the command line reads the same tree without a daemon.
 """
 
-from mgate.config.kinds import Loopback, UnixSocket, read_span, show_size, show_span
+from mgate.config.changes import Change, When, differences, taken_up
+from mgate.config.kinds import Loopback, Plain, UnixSocket, read_span, show_size, show_span
 from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.reading import Setting, changed, find_config, read, settings
 from mgate.config.tree import (
@@ -31,6 +33,7 @@ from mgate.config.tree import (
 __all__ = [
     "LOCAL",
     "Admin",
+    "Change",
     "Config",
     "ConfigError",
     "Instance",
@@ -39,6 +42,7 @@ __all__ = [
     "Loopback",
     "Metrics",
     "Mistake",
+    "Plain",
     "Push",
     "PushClient",
     "Retention",
@@ -46,11 +50,14 @@ __all__ = [
     "Sms",
     "Spool",
     "UnixSocket",
+    "When",
     "changed",
+    "differences",
     "find_config",
     "read",
     "read_span",
     "settings",
     "show_size",
     "show_span",
+    "taken_up",
 ]

@@ -82,7 +82,7 @@ def settings(config: Config) -> list[Setting]:
     """Every setting, in the order of the tree."""
     return [
         Setting(section, key, kind.show(getattr(struct, key), config.home), _default(type(struct), key, kind))
-        for section, struct in _sections(config)
+        for section, struct in sections_of(config)
         for key, kind in kinds_of(type(struct)).items()
     ]
 
@@ -107,7 +107,8 @@ def _default(struct: type[msgspec.Struct], key: str, kind: Kind) -> Plain | None
     return None if field.default is msgspec.NODEFAULT else kind.show(field.default, Path())
 
 
-def _sections(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
+def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
+    """Every section by its name in the file, in the order of the tree."""
     for name in ("instance", "keys", "spool", "retention", "push"):
         yield name, getattr(config, name)
     for client in config.push.clients:

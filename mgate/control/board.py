@@ -1,11 +1,12 @@
-"""The board: what the hatch asks of the running daemon. ``daemon.wiring`` implements it."""
+"""The board: what the hatch asks of the running daemon. The roof implements it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mgate.control.views import BindView, QueueRow, StatusView
+from mgate.config import Config
+from mgate.control.views import BindView, QueueRow, ReloadView, StatusView
 
 
 class Board(Protocol):
@@ -28,3 +29,14 @@ class Board(Protocol):
 
     def resume(self, route: str, bind: int | None) -> None:
         """Let it leave again."""
+
+
+class Reload(Protocol):
+    """The configuration, as it runs and as its file is now."""
+
+    @property
+    def config(self) -> Config:
+        """By which the daemon runs now."""
+
+    def reload(self, dry_run: bool) -> ReloadView:
+        """Read the file again and take up what differs; ``dry_run`` only says what would be done."""

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from mgate.config import Config, changed, settings
-from mgate.control.board import Board
+from mgate.config import changed, settings
+from mgate.control.board import Board, Reload
 from mgate.control.views import (
     BindsView,
     BindView,
@@ -48,10 +48,10 @@ _ACTS: Final = ("pause", "resume")
 class Hatch:
     """Answers the admin socket's own paths."""
 
-    def __init__(self, board: Board, desk: Desk, config: Config, version: str, log: Log) -> None:
+    def __init__(self, board: Board, desk: Desk, reload: Reload, version: str, log: Log) -> None:
         self._board = board
         self._desk = desk
-        self._config = config
+        self._reload = reload
         self._version = version
         self._log = log
 
@@ -67,6 +67,7 @@ class Hatch:
             Route("GET", "/v1/messages/{}", self.show),
             Route("DELETE", "/v1/messages/{}", self.cancel),
             Route("GET", "/v1/config", self.config),
+            Route("POST", "/v1/reload", self.reload),
             Route("GET", "/v1/version", self.version),
         )
 
@@ -79,9 +80,17 @@ class Hatch:
         _answer(request, 200, VersionView(self._version, platform.python_version()))
 
     def config(self, request: Request) -> None:
-        """GET /v1/config, and ``?changed=1``: as the daemon read it at its start."""
+        """GET /v1/config, and ``?changed=1``: by which the daemon runs."""
         show = changed if request.query("changed") else settings
-        _answer(request, 200, ConfigView(str(self._config.file), tuple(show(self._config))))
+        config = self._reload.config
+        _answer(request, 200, ConfigView(str(config.file), tuple(show(config))))
+
+    def reload(self, request: Request) -> None:
+        """POST /v1/reload, and ``?dry_run=1``. A file with mistakes fails no request: the answer names them."""
+        dry_run = bool(request.query("dry_run"))
+        if not dry_run:
+            self._log(Event.ADMIN_ACT, detail="reload", uid=request.peer.uid)
+        _answer(request, 200, self._reload.reload(dry_run))
 
     def queue(self, request: Request) -> None:
         """GET /v1/queue."""

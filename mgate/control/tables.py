@@ -8,15 +8,35 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mgate.config import Setting, show_size
+from mgate.config import Plain, Setting, show_size
 from mgate.control.errand import Pushed
 from mgate.control.story import Story
-from mgate.control.views import BindView, LaneView, QueueRow, StatusView
+from mgate.control.views import BindView, ChangeView, LaneView, QueueRow, StatusView
 from mgate.model.view import MessageView
 
 _GOOD = frozenset({"running", "bound", "delivered"})
 _BAD = frozenset({"stopping", "refused", "undelivered", "expired", "no_receipt", "uncertain"})
 _WATCH = frozenset({"paused", "connecting", "waiting", "starting"})
+
+
+def change_table(changes: Iterable[ChangeView]) -> Table:
+    """What differs between the file and what runs."""
+    table = _table("section", "setting", "was", "becomes", "when")
+    for each in changes:
+        came_or_went = "" if each.key else "new" if each.was is None else "gone"
+        _row(
+            table,
+            each.section,
+            each.key or came_or_went,
+            _plain(each.was) if each.key else "",
+            _plain(each.becomes) if each.key else "",
+            each.when,
+        )
+    return table
+
+
+def _plain(value: Plain | None) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def status_tables(view: StatusView) -> list[Table]:

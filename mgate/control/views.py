@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mgate.config import Setting
+from mgate.config import Plain, Setting
 from mgate.model.view import MessageView
 
 
@@ -107,6 +107,44 @@ class ConfigView(msgspec.Struct, frozen=True):
 
     file: str
     settings: tuple[Setting, ...]
+
+
+class MistakeView(msgspec.Struct, frozen=True):
+    """A mistake in the configuration; an empty key when the section is at fault, an empty section for the file."""
+
+    section: str
+    key: str
+    problem: str
+
+
+class ChangeView(msgspec.Struct, frozen=True):
+    """What differs between the file and what runs.
+
+    Attributes:
+        key: the setting; empty when the section itself is new (``was`` is null) or gone (``becomes`` is null).
+        when: the words of `config.When`; ``needs a restart`` is not taken up.
+    """
+
+    section: str
+    key: str
+    was: Plain | None
+    becomes: Plain | None
+    when: str
+
+
+class ReloadView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/reload``.
+
+    Attributes:
+        applied: whether what can be was taken up: not when there are mistakes, nor when it was only asked.
+        problems: what could not be done after all, a sentence each.
+    """
+
+    file: str
+    applied: bool
+    mistakes: tuple[MistakeView, ...]
+    changes: tuple[ChangeView, ...]
+    problems: tuple[str, ...]
 
 
 class VersionView(msgspec.Struct, frozen=True):

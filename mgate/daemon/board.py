@@ -40,6 +40,14 @@ class Commits(Protocol):
         """The monotonic moment of the last one; 0.0 before the first."""
 
 
+class Running(Protocol):
+    """Who knows by which configuration the daemon runs."""
+
+    @property
+    def config(self) -> Config:
+        """It, at this moment."""
+
+
 class Board:
     """See ``control.board.Board``.
 
@@ -51,7 +59,7 @@ class Board:
 
     def __init__(  # built once, by wiring
         self,
-        config: Config,
+        running: Running,
         telemetry: Telemetry,
         asker: Asker,
         dispatcher: Dispatcher,
@@ -61,7 +69,7 @@ class Board:
         seconds: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._config = config
+        self._running = running
         self._telemetry = telemetry
         self._asker = asker
         self._dispatcher = dispatcher
@@ -84,7 +92,7 @@ class Board:
         last = self._commits.last_commit
         return StatusView(
             version=self._telemetry.version,
-            instance=self._config.instance.name,
+            instance=self._running.config.instance.name,
             state=self._telemetry.phase.value,
             uptime=round(self._seconds() - self._begun, 3),
             accepted=int(sum(number.n for number in push.accepted.values())),
@@ -121,7 +129,7 @@ class Board:
     def binds(self) -> Sequence[BindView]:
         """See ``control.board.Board``."""
         views: list[BindView] = []
-        for sms in self._config.sms:
+        for sms in self._running.config.sms:
             slots = self._dispatcher.ways[sms.route].slots
             account = self._accounts[sms.route]
             for bind, status in zip(account.binds, account.status(), strict=True):
@@ -132,7 +140,7 @@ class Board:
                         state=status.state.value,
                         since=moment(int(status.since * 1000)),
                         peer=f"{sms.host}:{sms.port}",
-                        window=sms.window,
+                        window=self._dispatcher.ways[sms.route].slots.window_of(bind.index),
                         in_flight=slots.used_on(bind.index),
                         rate=sms.rate,
                         last_error=status.last_error,

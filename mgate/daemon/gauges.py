@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -10,10 +10,10 @@ import msgspec
 from mgate.channels.smpp.bind import BindState
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.daemon.board import Board
+from mgate.daemon.doors import Doors
 from mgate.dispatch.dispatcher import Dispatcher
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from mgate.net.exchange import JSON, Request, header
-from mgate.net.http import Listener
 from mgate.net.routing import Route
 from mgate.telemetry import OutcomeWord, Telemetry
 
@@ -37,7 +37,7 @@ class Gauges:
         board: Board,
         dispatcher: Dispatcher,
         accounts: Mapping[str, SmppChannel],
-        doors: Sequence[Listener],
+        doors: Doors,
     ) -> None:
         self._telemetry = telemetry
         self._board = board
@@ -73,7 +73,7 @@ class Gauges:
                 numbers.connects.n = bind.counts.connects
                 numbers.open.n = int(status.state is BindState.BOUND)
                 numbers.in_flight.n = way.slots.used_on(bind.index)
-                numbers.window.n = way.slots.total // len(account.binds)
-        self._telemetry.push.connections.n = sum(len(door.connections) for door in self._doors)
-        self._telemetry.push.dropped.n = sum(door.dropped for door in self._doors)
+                numbers.window.n = way.slots.window_of(bind.index)
+        self._telemetry.push.connections.n = sum(len(door.connections) for door in self._doors.listeners)
+        self._telemetry.push.dropped.n = self._doors.dropped
         self._telemetry.spool.leases.n = sum(way.leased + way.offered for way in self._dispatcher.ways.values())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from mgate import __version__
@@ -93,7 +93,8 @@ class Life:
         for account in house.accounts.values():
             account.start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._reactor._asyncioEventloop.add_signal_handler(number, self.stop)  # noqa: SLF001  # it owns the wake-up pipe
+            self._on_signal(number, self.stop)
+        self._on_signal(signal.SIGHUP, lambda: self.reload(house))
         house.brake.start()
         self._telemetry.phase = Phase.RUNNING
         self._watchdog.start()
@@ -101,10 +102,11 @@ class Life:
         self._notifier.ready("running")
         self._log(Event.READY)
 
+    def _on_signal(self, number: signal.Signals, act: Callable[[], None]) -> None:
+        self._reactor._asyncioEventloop.add_signal_handler(number, act)  # noqa: SLF001  # it owns the wake-up pipe
+
     def _open_sockets(self, house: wiring.House) -> None:
-        for push in house.pushes:
-            client = push.client
-            self._listen(UnixSocket(client.socket), push.listener, client.owner, client.group, client.mode)
+        house.doors.open()
         admin = self._config.admin
         self._listen(UnixSocket(admin.socket), house.admin, admin.owner, admin.group, admin.mode)
         self._listen(self._config.metrics.listen, house.metrics, "", "", 0o660)
@@ -149,6 +151,15 @@ class Life:
         if self._telemetry.sound(Alarm.NO_BIND_OPEN, raised=closed):
             self._log(Event.ALARM_RAISED if closed else Event.ALARM_CLEARED, alarm=Alarm.NO_BIND_OPEN.value)
 
+    # ---- SIGHUP ----------------------------------------------------------------------------------------------------
+
+    def reload(self, house: wiring.House) -> None:
+        """SIGHUP: read the configuration again. What came of it is in the log."""
+        if self._telemetry.phase is Phase.RUNNING:
+            self._notifier.reloading()
+            house.reload.reload(dry_run=False)
+            self._notifier.ready("running")
+
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -160,8 +171,7 @@ class Life:
         self._notifier.stopping()
         self._log(Event.STOPPING)
         last = self._reactor.callLater(_LAST, self._leave, house)
-        for push in house.pushes:
-            push.api.close()
+        house.doors.close()
         house.dispatcher.drain(lambda _empty: self._unbind(house, last.cancel), DRAIN)
 
     def _unbind(self, house: wiring.House, in_time: Callable[[], None]) -> None:
@@ -171,7 +181,8 @@ class Life:
 
     def _close(self, house: wiring.House, in_time: Callable[[], None]) -> None:
         in_time()
-        closing: list[Deferred[object]] = [maybeDeferred(port.stopListening) for port in self._ports]
+        closing = house.doors.stop_listening()
+        closing.extend(maybeDeferred(port.stopListening) for port in self._ports)
         DeferredList(closing).addCallback(lambda _: self._leave(house))
 
     def _leave(self, house: wiring.House) -> None:
@@ -179,7 +190,7 @@ class Life:
         memory.keeper.stop()
         house.brake.stop()
         house.disk.stop()
-        for listener in (*(push.listener for push in house.pushes), house.admin, house.metrics):
+        for listener in (*house.doors.listeners, house.admin, house.metrics):
             listener.abort()
         for thread in (memory.history, memory.writer, memory.near, memory.far):
             thread.stop()

@@ -7,6 +7,7 @@ nothing is said.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -27,6 +28,10 @@ class Notifier:
     def ready(self, status: str) -> None:
         """The start is over."""
         self._say(f"READY=1\nSTATUS={status}")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; ``ready`` follows (sd_notify(3), Type=notify-reload)."""
+        self._say(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """The end has begun."""

@@ -9,32 +9,36 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
-from mgate.config import LOCAL, Config, PushClient, Sms
+from mgate.config import Config, Sms
 from mgate.control.server import Hatch
 from mgate.daemon.board import Board
 from mgate.daemon.brake import Brake
 from mgate.daemon.disk import SpoolDisk
+from mgate.daemon.doors import Doors
 from mgate.daemon.ears import Ears
 from mgate.daemon.gauges import Gauges
+from mgate.daemon.operators import Operators
+from mgate.daemon.reload import Reload, Rooms
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
 from mgate.intake import client as intake
 from mgate.intake.acceptance import Acceptance
 from mgate.intake.codes import Code
 from mgate.intake.gathering import Gathering
 from mgate.intake.push import PushApi
-from mgate.model.message import CLASS_BY_WORD, IdSource, Secret
+from mgate.model.message import IdSource, Secret
 from mgate.model.ports import Channel, Outcomes
-from mgate.net.bounds import Limits, Room
+from mgate.net.bounds import Limits
 from mgate.net.http import Listener
 from mgate.net.routing import Routes
 from mgate.seal.keyfile import KeyFile
@@ -54,24 +58,6 @@ from mgate.spool.turn import SameNumber
 from mgate.telemetry import Level, Log, Telemetry
 
 _CONNECT_LIMIT: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One push client's door: its settings, what answers, and what listens."""
-
-    client: PushClient
-    api: PushApi
-    listener: Listener
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """Every push client's door, and the room that they share."""
-
-    pushes: tuple[Push, ...]
-    requests: Room
-    answers: Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +82,13 @@ class House:
     memory: Memory
     dispatcher: Dispatcher
     accounts: dict[str, SmppChannel]
-    pushes: tuple[Push, ...]
+    doors: Doors
     admin: Listener
     metrics: Listener
     board: Board
     disk: SpoolDisk
     brake: Brake
+    reload: Reload
 
 
 def make_log(config: Config) -> Log:
@@ -142,18 +129,23 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     disk = SpoolDisk(config.spool, reactor.callFromThread, telemetry, log)
     memory = _memory(config, log, telemetry, keyring, disk, reactor)
     accounts: dict[str, SmppChannel] = {}
-    dispatcher = Dispatcher(_ways_out(config, log, memory, accounts, reactor), memory.front, reactor, time.time)
+    passwords = {sms.route: _password(sms) for sms in config.sms}
+    plans = _ways_out(config, log, memory, accounts, passwords, reactor)
+    dispatcher = Dispatcher(plans, memory.front, reactor, time.time)
+    operators = Operators(
+        accounts, dispatcher, lambda sms: _endpoint(sms, reactor), _password, passwords, reactor, telemetry, log
+    )
     limit = config.spool.stalled_after
     brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
-    doors = _doors(config, telemetry, memory, dispatcher, brake, reactor)
-    board = Board(config, telemetry, memory.far, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time)
-    hatch = Hatch(board, memory.desk, config, __version__, log)
-    local = next(push.api for push in doors.pushes if push.client.name == LOCAL)
-    inward = [route for route in local.routes() if route.method == "POST"]
+    doors = _doors(config, telemetry, memory, dispatcher, brake, log, reactor)
+    reload = Reload(config, Rooms(operators, doors, disk, brake, lambda wanted: _keep(memory.keeper, wanted)), log)
+    board = Board(reload, telemetry, memory.far, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time)
+    hatch = Hatch(board, memory.desk, reload, __version__, log)
+    inward = [route for route in doors.local.routes() if route.method == "POST"]
     admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
-    gauges = Gauges(telemetry, board, dispatcher, accounts, [push.listener for push in doors.pushes])
+    gauges = Gauges(telemetry, board, dispatcher, accounts, doors)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(memory, dispatcher, accounts, doors.pushes, admin, metrics, board, disk, brake)
+    return House(memory, dispatcher, accounts, doors, admin, metrics, board, disk, brake, reload)
 
 
 def _memory(
@@ -183,15 +175,18 @@ def _memory(
 
 
 def _ways_out(
-    config: Config, log: Log, memory: Memory, accounts: dict[str, SmppChannel], reactor: AsyncioSelectorReactor
+    config: Config,
+    log: Log,
+    memory: Memory,
+    accounts: dict[str, SmppChannel],
+    passwords: Mapping[str, Secret],
+    reactor: AsyncioSelectorReactor,
 ) -> list[RoutePlan]:
     """A plan for each operator account; the channels that the dispatcher builds by them stand in ``accounts``."""
 
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
-        password = _password(sms)
-
         def make(outcomes: Outcomes) -> Channel:
-            endpoint = HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
+            endpoint, password = _endpoint(sms, reactor), passwords[sms.route]
             account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, time.time, log)
             accounts[sms.route] = account
             return account
@@ -207,21 +202,27 @@ def _doors(
     memory: Memory,
     dispatcher: Dispatcher,
     brake: Brake,
+    log: Log,
     reactor: AsyncioSelectorReactor,
 ) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
     acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, brake.why_not)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
-    requests, answers, places = Room(32 << 20), Room(config.push.results_total), Room(config.push.connections)
-    limits = Limits(
-        connections=config.push.connections, backlog=config.push.results, stuck=int(config.push.stuck_after)
-    )
-    pushes = []
-    for client in config.push.clients:
-        api = PushApi(_client(client), acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
-        listener = Listener(Routes(api.routes()), reactor, limits, requests, answers, places)
-        pushes.append(Push(client, api, listener))
-    return Doors(tuple(pushes), requests, answers)
+
+    def make(client: intake.PushClient) -> PushApi:
+        return PushApi(client, acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
+
+    return Doors(config.push, make, reactor, log)
+
+
+def _keep(keeper: Keeper, config: Config) -> None:
+    """Let the keeper go on by another configuration."""
+    keeper.apply(groups_of(config), config.spool.reference_days, config.spool.journal_days)
+
+
+def _endpoint(sms: Sms, reactor: AsyncioSelectorReactor) -> IStreamClientEndpoint:
+    """The way to an operator."""
+    return HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
 
 
 def _same_number(tags: Tags) -> SameNumber:
@@ -241,14 +242,3 @@ def _password(sms: Sms) -> Secret:
         OSError: it cannot be read.
     """
     return Secret(sms.password_file.read_text("utf-8").partition("\n")[0])
-
-
-def _client(settings: PushClient) -> intake.PushClient:
-    return intake.PushClient(
-        settings.name,
-        frozenset(CLASS_BY_WORD[word] for word in settings.classes),
-        None if "*" in settings.senders else frozenset(settings.senders),
-        settings.default_sender or None,
-        settings.default_country or None,
-        float(settings.rate) if settings.rate else None,
-    )

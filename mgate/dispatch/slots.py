@@ -32,6 +32,28 @@ class Slots:
         self._holders: dict[int, Slot] = {}
         self._reference = first_reference - 1
 
+    def apply(self, windows: Sequence[int]) -> None:
+        """Lend by these windows from now on. What is held stays held: over a smaller window nothing more is lent until
+        enough came free, and a bind that is configured no more has a window of 0."""
+        if not windows or min(windows) < 0 or not 1 <= sum(windows) < _LAST_REFERENCE:
+            raise ValueError(f"{self.route}: windows {list(windows)}: their sum must be 1 or more and under 65535")
+        more = len(windows) - len(self._windows)
+        before = (*self._windows, *[0] * more)
+        after = (*windows, *[0] * -more)
+        self._free = [
+            now - was + free for was, now, free in zip(before, after, [*self._free, *[0] * more], strict=True)
+        ]
+        bulk_free = [*self._bulk_free, *[0] * more]
+        self._bulk_free = [
+            bulk_slots(now) - bulk_slots(was) + free for was, now, free in zip(before, after, bulk_free, strict=True)
+        ]
+        self._windows = after
+        self.total = sum(after)
+
+    def window_of(self, bind: int) -> int:
+        """The window of one bind."""
+        return self._windows[bind]
+
     @property
     def used(self) -> int:
         """The slots in use."""
@@ -74,7 +96,11 @@ class Slots:
 
     def _room_on(self, bind: int, urgent: bool) -> int:
         free = self._free[bind]
-        return free if urgent else min(free, self._bulk_free[bind])
+        if not urgent:
+            free = min(free, self._bulk_free[bind])
+        if free < 0:  # the window has shrunk under what is held
+            return 0
+        return free
 
     def _emptiest(self, binds: Sequence[int], urgent: bool) -> tuple[int, int]:
         """The bind with the most room, and that room."""

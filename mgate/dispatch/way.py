@@ -69,8 +69,7 @@ class Way:
         self._begun: dict[int, tuple[int, int]] = {}
         self._purse = Purse.full(rate, clock.seconds())
         self._paused_until = 0.0
-        self._fetch = min(max(2 * slots.total, 64), 1000)
-        self._low = self._fetch // 2
+        self._set_reach()
         self._timer: IDelayedCall | None = None
         self._stopping = False
         self._held = False
@@ -245,6 +244,21 @@ class Way:
             return
         for result in results:
             self.ended([result])
+
+    # ---- other settings ----
+
+    def apply(self, windows: Sequence[int], rate: float) -> None:
+        """Go on by these windows and this rate."""
+        self.slots.apply(windows)
+        self._set_reach()
+        if rate != self._purse.rate:
+            self._purse = Purse.full(rate, self._clock.seconds())
+        self.soon()
+
+    def _set_reach(self) -> None:
+        """How many headers a read asks for, and below how many another one is worth it."""
+        self._fetch = min(max(2 * self.slots.total, 64), 1000)
+        self._low = self._fetch // 2
 
     # ---- a disk that cannot take more ----
 

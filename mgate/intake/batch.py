@@ -81,6 +81,10 @@ class Batch:
         self._done = False
         stream.start(200)
 
+    def apply(self, around: Surroundings) -> None:
+        """Read what comes from now on by these rules."""
+        self._around = around
+
     def receive(self, data: bytes) -> None:
         """Take the lines that have come."""
         if not self._closing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -74,6 +75,16 @@ class PushApi:
             Route("DELETE", "/v1/messages/{}", self._cancel),
             Route("GET", "/v1/openapi.json", _describe),
         ]
+
+    def apply(self, client: PushClient) -> None:
+        """Go on by these rules, batches that are open too. A rate that stays the same keeps its tokens."""
+        if client.rate != self._client.rate:
+            self._bucket = None if client.rate is None else RateBucket(client.rate, self._clock.seconds())
+        self._client = client
+        self._read = Reading(client).read
+        self._around = replace(self._around, read=self._read, bucket=self._bucket)
+        for batch in self._batches:
+            batch.apply(self._around)
 
     def close(self) -> None:
         """Take no more messages: 503 from now on; batches are broken off with a last line. Questions are answered."""

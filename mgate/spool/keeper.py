@@ -162,6 +162,10 @@ class Keeper:
         """Begin nothing more."""
         self._stopped = True
 
+    def apply(self, groups: Sequence[Group], reference_days: int, journal_days: int) -> None:
+        """Keep by these from now on; a period that has begun is kept for as long as was said when it did."""
+        self._groups, self._reference_days, self._journal_days = groups, reference_days, journal_days
+
     def hold(self) -> None:
         """Touch the keyring no more until ``go_on``: it is written on the reactor's thread, which a disk that stalls
         would keep."""

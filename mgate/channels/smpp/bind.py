@@ -138,7 +138,7 @@ class Bind:
         self._link: Link | None = None
         self._state = BindState.WAITING
         self._since = wall()
-        self._paused = self._stopping = False
+        self._paused = self._resting = self._stopping = self._over = False
         self._last_error = ""
         self._failures = 0
         self._refusal: Refusal | None = None
@@ -147,9 +147,8 @@ class Bind:
         self._throttled: IDelayedCall | None = None
         self._start: IDelayedCall | None = None
         self._told: set[Note] = set()
-        self._service = ClientService(
-            _Dial(endpoint, self._dialling, self._not_connected), _Links(self._new_link), self._wait, clock
-        )
+        self._dial = _Dial(endpoint, self._dialling, self._not_connected)
+        self._service = ClientService(self._dial, _Links(self._new_link), self._wait, clock)
         self._stopped: Deferred[None] | None = None
 
     # ---- what the account asks ----
@@ -158,7 +157,9 @@ class Bind:
     def open(self) -> bool:
         """Whether it takes parts now."""
         link = self._link
-        return not (self._paused or self._stopping or self._throttled) and link is not None and link.bound
+        return (
+            not (self._paused or self._resting or self._stopping or self._throttled) and link is not None and link.bound
+        )
 
     def status(self) -> BindStatus:
         """How it stands."""
@@ -195,6 +196,34 @@ class Bind:
 
     def stop(self) -> Deferred[None]:
         """Unbind in order and connect no more; fires when the connection is gone."""
+        self._over = True
+        return self._leave()
+
+    def apply(self, sms: Sms) -> None:
+        """Go on by these settings; those of a connection hold from the next one."""
+        self._sms = sms
+
+    def rest(self) -> None:
+        """Take nothing more until ``renew``; what was written is still answered."""
+        self._resting = True
+        self._owner.changed()
+
+    def renew(self, password: Secret, endpoint: IStreamClientEndpoint) -> Deferred[None]:
+        """Unbind in order and sign on by other settings, however the last try went; fires when the old connection is
+        gone. A ``stop`` that comes meanwhile holds."""
+
+        def begin(_: object) -> None:
+            if self._over:
+                return
+            self._credentials = Credentials(self._sms.system_id, password, self._sms.system_type)
+            self._dial.endpoint = endpoint
+            self._resting = self._stopping = False
+            self._failures, self._refusal, self._last_error, self._throttle = 0, None, "", 0.0
+            self.start()
+
+        return self._leave().addCallback(begin)
+
+    def _leave(self) -> Deferred[None]:
         self._stopping = True
         self._owner.changed()
         for call in (self._start, self._throttled):
@@ -375,13 +404,13 @@ class _Dial:
     def __init__(
         self, endpoint: IStreamClientEndpoint, begun: Callable[[], None], failed: Callable[[str], None]
     ) -> None:  # fmt: skip
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._begun = begun
         self._failed = failed
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803  # Twisted's name
         self._begun()
-        connecting = self._endpoint.connect(protocolFactory)
+        connecting = self.endpoint.connect(protocolFactory)
         connecting.addErrback(self._tell)
         return connecting
 

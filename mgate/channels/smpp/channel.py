@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -40,10 +40,10 @@ class SmppChannel(Channel):
         self._wall = wall
         self._open: tuple[int, ...] = ()
         self._rendering = Rendering(sms.source_ton, sms.source_npi)
-        spacing = Spacing(sms.reconnect_min)
-        self.binds = [
-            Bind(index, sms, password, self, endpoint, spacing, clock, wall, chance, log) for index in range(sms.binds)
-        ]
+        self._spacing = Spacing(sms.reconnect_min)
+        self._password, self._endpoint = password, endpoint
+        self._clock, self._chance, self._log = clock, chance, log
+        self.binds = [self._new(index) for index in range(sms.binds)]
 
     # ---- Channel ----
 
@@ -103,6 +103,50 @@ class SmppChannel(Channel):
         """The end of that pause."""
         for one in self._meant(bind):
             one.resume()
+
+    # ---- other settings ----
+
+    def apply(self, sms: Sms, password: Secret, endpoint: IStreamClientEndpoint) -> None:
+        """Go on by these settings, with as many binds at least. What concerns signing on holds for binds that are new,
+        and for others from ``renew`` on; what concerns a connection, from its next one."""
+        self._sms, self._password, self._endpoint = sms, password, endpoint
+        self._rendering = Rendering(sms.source_ton, sms.source_npi)
+        self._spacing.apply(sms.reconnect_min)
+        for bind in self.binds:
+            bind.apply(sms)
+        for index in range(len(self.binds), sms.binds):
+            self.binds.append(self._new(index))
+            self.binds[index].start()
+
+    def rest(self, binds: Iterable[int]) -> None:
+        """Let nothing more leave on these binds; what was written is still answered."""
+        for index in binds:
+            self.binds[index].rest()
+
+    def renew(self, bind: int) -> Deferred[None]:
+        """Unbind, and sign on by the settings of now; fires when the old connection is gone."""
+        return self.binds[bind].renew(self._password, self._endpoint)
+
+    def drop(self, count: int) -> Deferred[None]:
+        """Give up the last so many binds, which rest and hold no slots; fires when they are gone."""
+        going = self.binds[len(self.binds) - count :]
+        gone = DeferredList([bind.stop() for bind in going])
+        done: Deferred[None] = Deferred()
+
+        def forget(_: object) -> None:
+            self.binds = [bind for bind in self.binds if bind not in going]
+            done.callback(None)
+
+        gone.addCallback(forget)
+        return done
+
+    def _new(self, index: int) -> Bind:
+        return Bind(
+            index, self._sms, self._password, self, self._endpoint, self._spacing, self._clock, self._wall, self._chance,
+            self._log,
+        )  # fmt: skip
+
+    # ---- how it stands ----
 
     def status(self) -> Sequence[BindStatus]:
         """How every bind stands."""

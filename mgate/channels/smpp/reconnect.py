@@ -39,6 +39,10 @@ class Spacing:
         self._every = every
         self._planned: list[float] = []
 
+    def apply(self, every: float) -> None:
+        """Keep them so far apart from now on."""
+        self._every = every
+
     def plan(self, now: float, earliest: float) -> float:
         """The first moment from ``earliest`` on that is far enough from every other planned one; it is taken."""
         self._planned = sorted(moment for moment in self._planned if moment > now - self._every)

@@ -15,6 +15,7 @@ for command in (
     settings.version,
     service.status,
     service.queue,
+    service.reload,
     service.bind,
     messages.message,
     messages.send,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from mgate.control import tables
 from mgate.control.asked import Asked
-from mgate.control.cli.root import common
+from mgate.control.cli.root import FAILED, common
 from mgate.control.talk import segment
-from mgate.control.views import BindsView, QueueView, StatusView
+from mgate.control.views import BindsView, QueueView, ReloadView, StatusView
 
 
 @click.command()
@@ -27,6 +29,27 @@ def queue(asked: Asked) -> None:
     """Show what lives in the spool, by route, class and client."""
     view = asked.daemon().get("/v1/queue", QueueView)
     asked.say(view, tables.queue_table(view.rows))
+
+
+@click.command()
+@common
+@click.option("--dry-run", is_flag=True, help="Only say what would change and what would need a restart.")
+@click.pass_obj
+def reload(asked: Asked, dry_run: bool) -> None:
+    """Let the daemon read its configuration again, and show what changed. A file with a mistake changes nothing."""
+    view = asked.daemon().post(f"/v1/reload{'?dry_run=1' if dry_run else ''}", ReloadView)
+    asked.say(view, *([tables.change_table(view.changes)] if view.changes else []))
+    for mistake in view.mistakes:
+        place = " ".join(part for part in (f"[{mistake.section}]" if mistake.section else "", mistake.key) if part)
+        asked.note(f"{view.file}: {place}: {mistake.problem}" if place else f"{view.file}: {mistake.problem}")
+    for problem in view.problems:
+        asked.note(problem)
+    if view.mistakes:
+        asked.note("nothing was changed")
+    elif not view.changes:
+        asked.note("the file says what runs already")
+    if view.mistakes or view.problems:
+        sys.exit(FAILED)
 
 
 @click.group()

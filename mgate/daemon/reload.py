@@ -1,0 +1,132 @@
+"""Reading the configuration again: look at all of it, then take up what differs, or nothing.
+
+A file with a mistake changes nothing. What can be taken up is: each section goes to whoever lives by it, by one verb,
+``apply``. What needs a restart is told by name, at every reload until the restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from mgate.config import Change, Config, ConfigError, Mistake, Sms, When, differences, read, taken_up
+from mgate.control.views import ChangeView, MistakeView, ReloadView
+from mgate.daemon.brake import Brake
+from mgate.daemon.disk import SpoolDisk
+from mgate.daemon.doors import Doors
+from mgate.daemon.operators import Operators
+from mgate.daemon.sockets import SocketError, check, settle
+from mgate.telemetry import Event, Level, Log
+
+
+class Rooms(NamedTuple):
+    """Who lives by the configuration. ``keeping``: the keeper of the history, by ``[spool]`` and ``[retention]``."""
+
+    operators: Operators
+    doors: Doors
+    disk: SpoolDisk
+    brake: Brake
+    keeping: Callable[[Config], None]
+
+
+class Reload:
+    """See ``control.board.Reload``.
+
+    Attributes:
+        config: by which the daemon runs: the file as it was read, but for what needs a restart.
+    """
+
+    def __init__(self, config: Config, rooms: Rooms, log: Log) -> None:
+        self.config = config
+        self._rooms = rooms
+        self._log = log
+
+    def reload(self, dry_run: bool) -> ReloadView:
+        """Read the file again and take up what differs; ``dry_run`` only says what would be done."""
+        try:
+            wanted = read(self.config.file)
+        except ConfigError as error:
+            return self._refuse(error.mistakes)
+        if mistakes := list(self._unusable(wanted)):
+            return self._refuse(mistakes)
+        changes = [*differences(self.config, wanted), *self._passwords(wanted)]
+        problems = () if dry_run else tuple(self._take_up(taken_up(self.config, wanted), changes))
+        return ReloadView(
+            str(self.config.file),
+            not dry_run,
+            (),
+            tuple(ChangeView(each.section, each.key, each.was, each.becomes, each.when.value) for each in changes),
+            problems,
+        )
+
+    def _refuse(self, mistakes: Sequence[Mistake]) -> ReloadView:
+        for mistake in mistakes:
+            self._log(Event.CONFIG_REFUSED, path=str(mistake.file), detail=str(mistake))
+        shown = tuple(MistakeView(each.section, each.key, each.problem) for each in mistakes)
+        return ReloadView(str(self.config.file), False, shown, (), ())
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def _unusable(self, wanted: Config) -> Iterator[Mistake]:
+        """What the file names and this machine does not have."""
+        sockets = [(f"push.clients.{client.name}", client.owner, client.group) for client in wanted.push.clients]
+        for section, owner, group in (*sockets, ("admin", wanted.admin.owner, wanted.admin.group)):
+            for key, names in (("owner", (owner, "")), ("group", ("", group))):
+                try:
+                    check(*names)
+                except SocketError as error:
+                    yield Mistake(wanted.file, section, key, str(error))
+        for sms in self._accounts(wanted):
+            try:
+                self._rooms.operators.other_password(sms)
+            except OSError as error:
+                why = error.strerror or str(error)
+                yield Mistake(wanted.file, f"sms.{sms.name}", "password_file", f"{sms.password_file}: {why}")
+
+    def _passwords(self, wanted: Config) -> Iterator[Change]:
+        """Passwords that are others now, in files of the same name."""
+        running = {sms.name: sms for sms in self.config.sms}
+        for sms in self._accounts(wanted):
+            same_file = running[sms.name].password_file == sms.password_file
+            if same_file and self._rooms.operators.other_password(sms):
+                name = str(sms.password_file)
+                yield Change(f"sms.{sms.name}", "password_file", name, f"{name}, another password", When.ANEW)
+
+    def _accounts(self, wanted: Config) -> list[Sms]:
+        running = {sms.name for sms in self.config.sms}
+        return [sms for sms in wanted.sms if sms.name in running]
+
+    # ---- acting ----------------------------------------------------------------------------------------------------
+
+    def _take_up(self, config: Config, changes: Sequence[Change]) -> Iterator[str]:
+        """Apply section by section; what went wrong, which holds up nothing else."""
+        before, self.config, rooms = self.config, config, self._rooms
+        for change in changes:
+            self._log(Event.CONFIG_CHANGED, path=str(config.file), detail=str(change))
+        rooms.disk.apply(config.spool)
+        rooms.brake.apply(config.spool.stalled_after)
+        rooms.keeping(config)
+        anew = {change.section for change in changes if change.when is When.ANEW}
+        touched = {change.section for change in changes if change.when is not When.RESTART}
+        for sms in config.sms:
+            if f"sms.{sms.name}" in touched:
+                rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
+        yield from self._sockets(before, config)
+        self._log(Event.CONFIG_READ, path=str(config.file), count=len(changes))
+        self._log.apply(Level[config.log.level.upper()])
+
+    def _sockets(self, before: Config, config: Config) -> Iterator[str]:
+        try:
+            self._rooms.doors.apply(config.push)
+        except SocketError as error:
+            yield self._went_wrong(error)
+        admin = config.admin
+        if before.admin != admin:
+            try:
+                settle(admin.socket, admin.owner, admin.group, admin.mode)
+            except SocketError as error:
+                yield self._went_wrong(error)
+
+    def _went_wrong(self, error: SocketError) -> str:
+        self._log(Event.CONFIG_REFUSED, path=str(self.config.file), detail=str(error))
+        return str(error)
