@@ -74,6 +74,7 @@ VERSION_34: Final = 0x34
 LARGEST_SEQUENCE: Final = 0x7FFFFFFF
 
 _TLV_HEAD: Final = Struct(">HH")
+_MOST_TLVS: Final = 256
 _MESSAGE_REFERENCE: Final = Struct(">HHH")
 _DELIVERED: Final = Struct(">IIIIx")
 _OCTET: Final = tuple(bytes((n,)) for n in range(256))
@@ -210,21 +211,21 @@ def pack_message_reference(reference: int) -> bytes:
 
 
 def parse_tlvs(body: bytes, offset: int) -> Tlvs:
-    """The optional parameters from `offset` on, known or not, raw. A cut tail is dropped and said in `truncated`."""
+    """The optional parameters from `offset` on, known or not, raw. A cut tail is dropped and said in `truncated`; so is
+    what follows the first 256, which would keep us busy for nothing."""
     tlvs = Tlvs()
     size = len(body)
-    while offset < size:
+    for _ in range(_MOST_TLVS):
         value = offset + 4
         if value > size:
-            tlvs.truncated = True
             break
         tag, length = _TLV_HEAD.unpack_from(body, offset)
-        offset = value + length
-        if offset > size:
-            tlvs.truncated = True
+        if value + length > size:
             break
+        offset = value + length
         if tag not in tlvs:
             tlvs[tag] = body[value:offset]
+    tlvs.truncated = offset < size
     return tlvs
 
 

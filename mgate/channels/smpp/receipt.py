@@ -87,6 +87,7 @@ class Unreadable(NamedTuple):
 _RECEIPT, _ACKNOWLEDGEMENT, _INTERMEDIATE, _TYPE, _UDHI = 0x04, 0x08, 0x20, 0x3C, 0x40
 _LONGEST_ID: Final = 255
 _LONGEST_WORD: Final = 32
+_LONGEST_TEXT: Final = 512  # octets; no receipt says more, and looking for fields in 64 KiB of anything takes 30 ms
 
 # Section 5.2.28, and 0 and 9 of SMPP 5.0. The words are appendix B's.
 _CODES: Final = {
@@ -267,7 +268,7 @@ def _readings(message: DeliverSm) -> Iterator[str]:
         bodies = [octets[octets[0] + 1 :], octets] if message.esm_class & _UDHI else [octets]
         for body in bodies:
             for coding in codings:
-                yield body.decode(coding, "replace")
+                yield body[:_LONGEST_TEXT].decode(coding, "replace")
 
 
 # ---- ids -----------------------------------------------------------------------------------------------------------
