@@ -47,7 +47,11 @@ NOTHING = Promise((), False, False)
 
 
 class Behaviour:
-    """Answers, one question each, for every submit."""
+    """Answers, one question each, for every submit.
+
+    Attributes:
+        plain: every submit is taken, answered and named: three questions that need not be asked.
+    """
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -70,6 +74,11 @@ class Behaviour:
         rules = script.receipts
         rare = rules.before_response + rules.other_bind + rules.duplicates + rules.intermediates + rules.none
         self._only = next(iter(rules.states)) if len(rules.states) == 1 and not rare else None
+        fixed = self._only is not None and not isinstance(rules.delay, tuple)
+        self._always = Promise(((self._only, rules.delay),), False, False) if fixed else None  # type: ignore[arg-type]  # neither
+        silence = script.silence
+        strict = self._most or self._prefixes or self._refusals
+        self.plain = not (strict or silence.after or silence.submits or script.ids.empty)
 
     def status(self, digits: bytes, now: float) -> int:
         """What a submit to these digits is answered: ESME_ROK, or why not. `now` in monotonic seconds."""
@@ -98,6 +107,8 @@ class Behaviour:
             return NOTHING
         if parts > 1 and ((rules.parts == "first" and part != 1) or (rules.parts == "last" and part != parts)):
             return NOTHING
+        if self._always is not None:
+            return self._always
         delay = self._delay()
         if self._only is not None:
             return Promise(((self._only, delay),), False, False)

@@ -5,7 +5,6 @@ Sources: SMPP 3.4 section 4.4.1; 3GPP TS 23.038 section 6.2.1 (alphabet), TS 23.
 """
 
 import codecs
-import re
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -20,7 +19,6 @@ from mgate.channels.smpp.pdu import (
 
 UDHI: Final = 0x40
 
-_FIELDS: Final = re.compile(rb"[^\0]*\0(..[^\0]*\0)(..([^\0]*)\0)(.)..[^\0]*\0([^\0]*)\0(.).(.).(.)", re.DOTALL)
 _REFERENCE_ONLY: Final = Struct(">HHH")
 _REFERENCE_HEAD: Final = TLV_USER_MESSAGE_REFERENCE << 16 | 2
 
@@ -59,11 +57,17 @@ class Body(NamedTuple):
 
 def read_submit(body: bytes) -> Submit:
     """Reads a submit_sm's body. PduError when a field has no end or the message is longer than the body."""
-    found = _FIELDS.match(body)
-    if found is None:
+    find = body.find
+    # Each field ends where the next begins; one that has no end gives 0, and then so does some later one.
+    source = find(0) + 1
+    destination = find(0, source + 2) + 1
+    flags = find(0, destination + 2) + 1
+    validity = find(0, flags + 3) + 1
+    rest = find(0, validity) + 1
+    start = rest + 5
+    if not (source and destination and flags and validity and rest) or start > len(body):
         raise PduError(ESME_RINVCMDLEN, f"submit_sm: the body of {len(body)} octets ends before its fields do")
-    source, destination, digits, (esm_class,), validity, (registered,), (coding,), (size,) = found.groups()
-    start = found.end()
+    size = body[rest + 4]
     end = start + size
     octets = body[start:end]
     if len(octets) != size:
@@ -76,18 +80,20 @@ def read_submit(body: bytes) -> Submit:
         reference = int.from_bytes(tlvs.get(TLV_USER_MESSAGE_REFERENCE, b"\xff") or b"\xff", "big")
         reference = reference if TLV_USER_MESSAGE_REFERENCE in tlvs else -1
         octets = octets or tlvs.get(TLV_MESSAGE_PAYLOAD, b"")
-    return Submit(
-        source, destination, digits, esm_class, validity.decode("latin-1"), registered, coding, octets, reference
-    )
+    fields = (
+        body[source:destination], body[destination:flags], body[destination + 2 : flags - 1], body[flags],
+        body[validity : rest - 1].decode("latin-1"), body[rest], body[rest + 2], octets, reference,
+    )  # fmt: skip
+    return tuple.__new__(Submit, fields)  # a third of what the constructor takes
 
 
 def read_body(esm_class: int, coding: int, octets: bytes) -> Body:
     """The text and its place among the parts. What cannot be decoded is given as Latin-1: the ledger must go on."""
-    reference = part = parts = 0
-    if esm_class & UDHI and octets:
-        header = octets[1 : octets[0] + 1]
-        octets = octets[octets[0] + 1 :]
-        reference, part, parts = _concatenation(header)
+    if not (esm_class & UDHI and octets):
+        return tuple.__new__(Body, (_decode(coding, octets), 0, 0, 0))
+    header = octets[1 : octets[0] + 1]
+    octets = octets[octets[0] + 1 :]
+    reference, part, parts = _concatenation(header)
     return Body(_decode(coding, octets), reference, part, parts)
 
 

@@ -60,7 +60,9 @@ class Operator:
         self._wall = wall
         self._wheel = Wheel(reactor, self.turned)
         self._sessions: dict[int, Session] = {}
-        self.owed = Owed(script, ledger, self._wheel, reactor, wall, self._sessions)
+        self._moment: tuple[float, float] | None = None
+        self.owed = Owed(script, ledger, self._wheel, self.moment, self._sessions)
+        self._moment = None  # the sweep's first moment is not that of the first turn
         self._next_id = (script.ids.start or int(wall() * 1e6)) + (WIDE if script.ids.wide else 0)
         self._response_form = form(script.ids.response, script.ids.width)
         self._held: list[float] = []
@@ -82,8 +84,16 @@ class Operator:
         else:
             self._wheel.at(self._reactor.seconds() + delay, act, argument)
 
+    def moment(self) -> tuple[float, float]:
+        """Monotonic seconds, and seconds since 1970, of this turn: what one read brought came at one moment."""
+        moment = self._moment
+        if moment is None:
+            moment = self._moment = self._reactor.seconds(), self._wall()
+        return moment
+
     def turned(self) -> None:
         """The end of a turn: the ledger first, then what the sessions say."""
+        self._moment = None
         self._ledger.flush()
         for session in self._speaking:
             session.flush()
@@ -177,7 +187,7 @@ class Operator:
             self.later(self.script.enquire_every, self._enquire, session)
 
     def _note(self, session: Session, event: str, detail: str = "") -> None:
-        self._ledger.add(Happened(self._wall(), session.number, event, detail))
+        self._ledger.add(Happened(self.moment()[1], session.number, event, detail))
 
     # Submits
 
@@ -188,12 +198,16 @@ class Operator:
         except PduError as error:
             session.say(pack_simple(SUBMIT_SM_RESP, frame.sequence, error.status))
             return
-        behaviour, now, wall = self.behaviour, self._reactor.seconds(), self._wall()
-        status = behaviour.status(submit.digits, now)
-        silent = behaviour.silent(session.submits)
+        behaviour = self.behaviour
+        now, wall = self._moment or self.moment()
         number = self._next_id
+        if behaviour.plain:
+            status, silent, nameless = ESME_ROK, False, False
+        else:
+            status = behaviour.status(submit.digits, now)
+            silent = behaviour.silent(session.submits)
+            nameless = not status and behaviour.nameless()
         name = "" if status else self._response_form(number)
-        nameless = not status and behaviour.nameless()
         body = self._enter(wall, name, status, silent, nameless, session.number, frame.sequence, submit)
         self.counts.submits += 1
         if status:

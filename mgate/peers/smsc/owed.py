@@ -17,7 +17,7 @@ from mgate.peers.smsc.ledger import Acknowledged, Delivered, Ledger
 from mgate.peers.smsc.receipts import ReceiptWriter, deliver_body
 from mgate.peers.smsc.script import Script, State
 from mgate.peers.smsc.session import Session
-from mgate.peers.smsc.wheel import Reactor, Wheel
+from mgate.peers.smsc.wheel import Wheel
 
 SWEEP_EVERY: Final = 1.0
 INBOUND: Final = "MO"
@@ -61,7 +61,8 @@ class _Due:
 
 
 class Owed:
-    """The deliveries of one account. `sessions` are its bound ones, kept by the operator.
+    """The deliveries of one account. `sessions` are its bound ones, kept by the operator; `moment` gives monotonic
+    seconds and those since 1970.
 
     Attributes:
         waiting: what found no bind, or no room on one, oldest first.
@@ -69,7 +70,7 @@ class Owed:
     """
 
     def __init__(
-        self, script: Script, ledger: Ledger, wheel: Wheel, reactor: Reactor, wall: Callable[[], float],
+        self, script: Script, ledger: Ledger, wheel: Wheel, moment: Callable[[], tuple[float, float]],
         sessions: Mapping[int, Session],
     ) -> None:  # fmt: skip
         self.waiting: deque[Delivery] = deque()
@@ -78,8 +79,7 @@ class Owed:
         self._inbound = script.inbound
         self._ledger = ledger
         self._wheel = wheel
-        self._reactor = reactor
-        self._wall = wall
+        self._moment = moment
         self._sessions = sessions
         self._writer = ReceiptWriter(script.receipts.dialect, script.receipts.reference)
         self._told_form = form(script.ids.response, script.ids.width)
@@ -106,11 +106,11 @@ class Owed:
         """A deliver_sm_resp came: the debt is paid, or the same goes out again after the pause."""
         if status == ESME_ROK:
             self.acknowledged += 1
-            self._ledger.add(Acknowledged(self._wall(), delivery.id, delivery.state, session.number))
+            self._ledger.add(Acknowledged(self._moment()[1], delivery.id, delivery.state, session.number))
             if self.waiting:
                 self.pump()
         else:
-            self._wheel.at(self._reactor.seconds() + self._rules.retry, self._offer, delivery)
+            self._wheel.at(self._moment()[0] + self._rules.retry, self._offer, delivery)
 
     def take_back(self, session: Session) -> None:
         """A session has ended: what it left unanswered is owed again, before anything newer."""
@@ -126,9 +126,9 @@ class Owed:
 
     def _due(self, due: _Due) -> None:
         submit = due.submit
+        name, now = self._receipt_form(due.number), self._moment()[1]
         body = self._writer.body(
-            self._receipt_form(due.number), due.state, submit.source, submit.destination, due.submitted, self._wall(),
-            submit.reference,
+            name, due.state, submit.source, submit.destination, due.submitted, now, submit.reference
         )  # fmt: skip
         self._offer(Delivery(self._told_form(due.number), due.state, body, due.home, due.elsewhere))
 
@@ -147,9 +147,9 @@ class Owed:
             session = next((one for one in roomy if one is not home), roomy[0])
         delivery.attempt += 1
         self.sent += 1
-        sequence = session.deliver(delivery, self._reactor.seconds())
-        row = Delivered(self._wall(), delivery.id, delivery.state, session.number, sequence, delivery.attempt)
-        self._ledger.add(row)
+        now, wall = self._moment()
+        sequence = session.deliver(delivery, now)
+        self._ledger.add(Delivered(wall, delivery.id, delivery.state, session.number, sequence, delivery.attempt))
         return True
 
     def _has_room(self, session: Session) -> bool:
@@ -157,7 +157,7 @@ class Owed:
 
     def _sweep(self, _: None) -> None:
         """Send again what has had no answer for the pause."""
-        oldest = self._reactor.seconds() - max(self._rules.retry, SWEEP_EVERY)
+        oldest = self._moment()[0] - max(self._rules.retry, SWEEP_EVERY)
         for session in tuple(self._sessions.values()):
             late = [number for number, (__, sent) in session.unanswered.items() if sent < oldest]
             for number in late:
@@ -178,4 +178,4 @@ class Owed:
         self._later(self._inbound.every, self._write_in)
 
     def _later(self, delay: float, act: Callable[[None], None]) -> None:
-        self._wheel.at(self._reactor.seconds() + delay, act, None)
+        self._wheel.at(self._moment()[0] + delay, act, None)

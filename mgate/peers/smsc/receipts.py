@@ -4,6 +4,7 @@ Source: SMPP 3.4 section 5.2.28 (states), 5.3.2.12 and 5.3.2.35 (TLVs), appendix
 """
 
 import time
+from struct import Struct
 from typing import Final, Literal
 
 from mgate.channels.smpp.pdu import (
@@ -24,6 +25,9 @@ _STATE: Final[dict[State, int]] = {
 }  # fmt: skip
 _ERROR: Final[dict[State, int]] = {"EXPIRED": 27, "DELETED": 3, "UNDELIV": 11, "UNKNOWN": 99, "REJECTD": 34}
 _GSM_NETWORK: Final = b"\x03"
+_ID_HEAD: Final = TLV_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
+_LENGTH: Final = Struct(">H")
+_REFERENCE: Final = Struct(">HHH")
 
 
 class ReceiptWriter:
@@ -35,25 +39,39 @@ class ReceiptWriter:
         self._reference = reference
         self._tails = {state: self._tail(state) for state in _STATE}
         self._dates: dict[int, str] = {}
+        self._ends: dict[tuple[State, int, int], bytes] = {}
 
     def body(
         self, number: str, state: State, source: bytes, destination: bytes, submitted: float, now: float, umr: int
     ) -> bytes:
         """A deliver_sm's body. `number` is the id in the receipt's form; `source` and `destination` are the submit_sm's
         own address fields, and stand here the other way round; times are seconds since 1970."""
-        text = b""
+        name = number.encode()
+        pieces = [b"\0", destination, source, b""]
+        size = 0
         if self._text:
-            failed = _ERROR.get(state, 0)
-            done = "001" if state == "DELIVRD" else "000"
-            dates = f"submit date:{self._day(submitted)} done date:{self._day(now)}"
-            text = f"id:{number} sub:001 dlvrd:{done} {dates} stat:{state} err:{failed:03d} text:".encode()
-        tlvs = b""
-        if self._tlvs:
-            tlvs = pack_tlv(TLV_RECEIPTED_MESSAGE_ID, number.encode() + b"\0") + self._tails[state]
-        if self._reference and umr >= 0:
-            tlvs += pack_tlv(TLV_USER_MESSAGE_REFERENCE, umr.to_bytes(2, "big"))
+            key = state, int(submitted) // 60, int(now) // 60
+            end = self._ends.get(key) or self._end(*key)
+            pieces += (b"id:", name, end)
+            size = 3 + len(name) + len(end)
+        # Flags as in `deliver_body`, which is not asked because a receipt is written thousands of times a second.
         esm_class = INTERMEDIATE if state == "ENROUTE" else RECEIPT
-        return deliver_body(destination, source, esm_class, 0, text, tlvs)
+        pieces[3] = b"%c\0\0\0\0\0\0\0\0%c" % (esm_class, size)
+        if self._tlvs:
+            pieces += (_ID_HEAD, _LENGTH.pack(len(name) + 1), name, b"\0", self._tails[state])
+        if self._reference and umr >= 0:
+            pieces.append(_REFERENCE.pack(TLV_USER_MESSAGE_REFERENCE, 2, umr))
+        return b"".join(pieces)
+
+    def _end(self, state: State, submitted: int, now: int) -> bytes:
+        """What follows the id in the text form; moments in minutes since 1970."""
+        if len(self._ends) > MINUTES_KEPT:
+            self._ends.clear()
+        done = "001" if state == "DELIVRD" else "000"
+        dates = f"submit date:{self._day(submitted)} done date:{self._day(now)}"
+        end = f" sub:001 dlvrd:{done} {dates} stat:{state} err:{_ERROR.get(state, 0):03d} text:".encode()
+        self._ends[state, submitted, now] = end
+        return end
 
     def _tail(self, state: State) -> bytes:
         tail = pack_tlv(TLV_MESSAGE_STATE, bytes((_STATE[state],)))
@@ -64,13 +82,12 @@ class ReceiptWriter:
             else tail + pack_tlv(TLV_NETWORK_ERROR_CODE, _GSM_NETWORK + failed.to_bytes(2, "big"))
         )
 
-    def _day(self, moment: float) -> str:
-        minute = int(moment) // 60
+    def _day(self, minute: int) -> str:
         date = self._dates.get(minute)
         if date is None:
             if len(self._dates) > MINUTES_KEPT:
                 self._dates.clear()
-            date = self._dates[minute] = time.strftime("%y%m%d%H%M", time.gmtime(moment))
+            date = self._dates[minute] = time.strftime("%y%m%d%H%M", time.gmtime(minute * 60))
         return date
 
 
