@@ -51,6 +51,8 @@ def _settle_process() -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold keys and texts
     sys.setswitchinterval(_SWITCH)
+    # Whoever asks for the configuration to be read again before it can be means no end.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A write past RLIMIT_FSIZE must be an error that the store sees, not a signal that kills.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
@@ -77,6 +79,10 @@ def _run(config: Config) -> int:
     reactor = install_reactor()
     from mgate.daemon.life import Life  # noqa: PLC0415  # it imports what needs the reactor installed
 
+    if wish := os.environ.get("MGATE_CRASH_AT"):
+        from mgate.daemon import crash  # noqa: PLC0415  # only tools/torture asks for it
+
+        crash.arm(wish)
     life = Life(config, reactor, os.environ)
     reactor.callWhenRunning(life.start)
     profile = os.environ.get("MGATE_PROFILE")

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -21,6 +21,7 @@ from mgate.peers.audit import Says
 SYSTEM_ID: Final = "mgate"
 PASSWORD: Final = "demopass"  # noqa: S105  # of an operator that delivers nothing to anybody
 STOP_LIMIT: Final = 20.0
+DAEMON: Final = ("-c", "import sys; from mgate.daemon.main import main; sys.exit(main())")
 _T = TypeVar("_T")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -41,13 +42,14 @@ class Running:
     """A process, its words in a file."""
 
     def __init__(
-        self, name: str, command: list[str], folder: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+        self, name: str, command: list[str], folder: Path, environment: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.words = folder / f"{name}.log"
         self._name = name
         with self.words.open("ab") as words:
             self._process = subprocess.Popen(  # noqa: S603  # our own programs
-                [sys.executable, *command],
+                [*before, sys.executable, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
@@ -56,9 +58,23 @@ class Running:
             )
 
     @property
+    def pid(self) -> int:
+        """Its number for the kernel."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, minus the signal that killed it; None while it runs."""
+        return self._process.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing when it is gone."""
+        self._process.send_signal(number)
 
     def usage(self) -> Usage:
         """From /proc; HouseError when it is gone."""
@@ -123,6 +139,7 @@ class Instance:
     """An instance of mgate in `folder`/instance, made by `mgatectl init`, and its daemon."""
 
     def __init__(self, folder: Path, port: int, *, window: int, binds: int, rate: int = 0) -> None:
+        """An instance for an operator at this port of loopback. HouseError when mgatectl makes none."""
         self._folder = folder
         self.path = folder / "instance"
         self.push_socket = self.path / "run" / "push.sock"
@@ -136,10 +153,27 @@ class Instance:
         if init.wait():
             raise init.fault("failed")
 
-    def start(self, environment: Mapping[str, str] | None = None) -> Running:
-        """Start the daemon; it is not ready yet."""
-        command = ["-c", "import sys; from mgate.daemon.main import main; sys.exit(main())"]
-        return Running("mgated", [*command, "--config", str(self.path / "mgate.toml")], self._folder, environment)
+    @classmethod
+    def existing(cls, folder: Path) -> "Instance":
+        """The instance that is in ``folder``/instance already."""
+        self = cls.__new__(cls)
+        self._folder = folder
+        self.path = folder / "instance"
+        self.push_socket = self.path / "run" / "push.sock"
+        return self
+
+    def settle(self, lines: str) -> None:
+        """Add lines to the account's section of the configuration, which is the last; a new section may follow."""
+        with (self.path / "mgate.toml").open("a") as file:
+            file.write(lines)
+
+    def start(
+        self, environment: Mapping[str, str] | None = None, launcher: Sequence[str] = DAEMON, before: Sequence[str] = ()
+    ) -> Running:
+        """Start the daemon; it is not ready yet. ``launcher``: the interpreter's arguments that run another build of
+        it; ``before``: a program that runs the interpreter, such as a tracer."""
+        command = [*launcher, "--config", str(self.path / "mgate.toml")]
+        return Running("mgated", command, self._folder, environment, before)
 
     def ready(self) -> bool:
         """Whether the push socket takes a connection."""

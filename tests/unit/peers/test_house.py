@@ -1,4 +1,4 @@
-"""What torture does around the house: processes, questions, the report."""
+"""What bench and torture do around the house: processes and questions."""
 
 import http.server
 import json
@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mgate.peers.audit import Attempt, Findings, Kind, Says, Violation, compare
 from mgate.peers.house import Asker, HouseError, Instance, Running, Smsc, fdatasync_ms
-from mgate.peers.smsc.ledger import Ledger, Submitted
-from mgate.peers.told import Told, ToldLedger
-from mgate.peers.torture import SCRIPT, Evidence, _judge, _leaks, report
+from mgate.peers.torture.stage import SCRIPT
 
 
 def test_a_process_is_stopped_in_good_order_and_its_words_are_kept(tmp_path: Path) -> None:
@@ -102,49 +99,3 @@ def test_mgate_is_asked_by_reference(asker: Asker) -> None:
 def test_the_disk_is_measured(tmp_path: Path) -> None:
     assert 0.0 < fdatasync_ms(tmp_path, 3) < 10_000
     assert list(tmp_path.iterdir()) == []
-
-
-def evidence(besides: tuple[str, ...] = ()) -> Evidence:
-    return Evidence([], [], {"a": (Says("m1", "a", "sent"),)}, [0.5], besides)
-
-
-def test_a_report_says_whether_all_promises_were_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(evidence(), compare([], [], {}), tmp_path) is True
-    assert "0 lost, 0 repeats (0 unmarked)" in capsys.readouterr().out
-
-
-def test_one_violation_breaks_the_report_and_is_written_down(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
-    findings = Findings((Violation(Kind.LOST, "a", "otp, told m1 after 2 tries"),), {"violations": 1})
-    assert report(evidence(), findings, tmp_path) is False
-    assert "LOST a: otp, told m1" in capsys.readouterr().out
-    assert json.loads((tmp_path / "report.json").read_bytes())["violations"] == [
-        ["LOST", "a", "otp, told m1 after 2 tries"]
-    ]
-    assert report(evidence(("mgated ended with status 70",)), compare([], [], {}), tmp_path) is False
-
-
-def test_a_kept_folder_is_judged_again_and_a_torn_ledger_is_noticed(tmp_path: Path) -> None:
-    told = Told("a", "otp", "m1", "accepted", False, "", 1, 1.0, 1.0, 180.0, "to", ("text",))
-    book = ToldLedger(tmp_path / "told.ledger")
-    book.add(told)
-    book.close()
-    ledger = Ledger(tmp_path / "smsc.ledger")
-    ledger.add(Submitted(2.0, "op", 0, False, 1, 1, 1, "to", "text", 0, 0, 0, "000000000100000R", 0, 0, 1))
-    ledger.close()
-    says = {"a": (Says("m1", "a", "sent", 1, (Attempt(1, 1, "accepted"),)),)}
-    report(Evidence([told], [], says, [0.5], ()), compare([], [], {}), tmp_path)
-    assert _judge(tmp_path) == 0
-    (tmp_path / "smsc.ledger").write_bytes(b"")
-    assert _judge(tmp_path) == 1
-
-
-def test_a_number_or_text_in_plain_is_found_wherever_it_lies(tmp_path: Path) -> None:
-    (tmp_path / "spool").mkdir()
-    (tmp_path / "spool" / "clean").write_bytes(b"sealed")
-    log = tmp_path / "log"
-    log.write_text("+37529*****01")
-    assert _leaks(tmp_path / "spool", log) == []
-    (tmp_path / "spool" / "wal").write_bytes(b"..375291110001..")
-    assert _leaks(tmp_path / "spool", log) == [tmp_path / "spool" / "wal"]

@@ -1,0 +1,152 @@
+"""Death at a named point, for `tools/torture` alone.
+
+``MGATE_CRASH_AT=name:count`` makes the daemon kill itself (SIGKILL) when it passes the point ``name`` for the
+``count``-th time. The points lie between what is written to the disk and what is said to the world, where a death does
+the most harm. Nothing here is loaded unless the variable is set; then the methods are wrapped before the house is
+built, so that without it no path, hot or cold, knows of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+VARIABLE: Final = "MGATE_CRASH_AT"
+
+_SUBMIT_SM: Final = 0x00000004
+_DELIVER_SM_RESP: Final = 0x80000005
+
+
+class Point(NamedTuple):
+    """Where to die: before a method is entered, or after it has returned.
+
+    Attributes:
+        module, owner, name: of the method; ``owner`` is empty for a function of the module.
+        after: after it; else before.
+        verb: only a call whose first argument holds a verb of this name that is not empty.
+        command: only a call whose first argument holds a PDU of this command id; ``after``: and of which some was sent.
+    """
+
+    module: str
+    owner: str
+    name: str
+    after: bool
+    verb: str = ""
+    command: int = -1
+
+
+_STORE: Final = ("mgate.spool.store", "SqliteStore")
+_LINK: Final = ("mgate.channels.smpp.link", "Link")
+_CHANNEL: Final = ("mgate.channels.smpp.channel", "SmppChannel")
+_TO_OPERATOR: Final = ("twisted.internet.tcp", "Client", "writeSomeData")
+_TO_CLIENT: Final = ("twisted.internet.unix", "Server", "writeSomeData")
+
+POINTS: Final[dict[str, Point]] = {
+    "keyring.before_copy": Point("mgate.seal.keyring", "", "write_copy", False),
+    "keyring.after_copy": Point("mgate.seal.keyring", "", "write_copy", True),
+    "start.before_sweep": Point(*_STORE, "sweep", False),
+    "start.after_sweep": Point(*_STORE, "sweep", True),
+    "start.before_bind": Point(*_CHANNEL, "start", False),
+    "start.after_connect": Point(*_LINK, "connectionMade", True),
+    "accept.before_commit": Point(*_STORE, "commit", False, "Accept"),
+    "accept.after_commit": Point(*_STORE, "commit", True, "Accept"),
+    "answer.before_write": Point(*_TO_CLIENT, False),
+    "answer.after_write": Point(*_TO_CLIENT, True),
+    "lease.before_commit": Point(*_STORE, "commit", False, "Lease"),
+    "lease.after_commit": Point(*_STORE, "commit", True, "Lease"),
+    "submit.before_render": Point(*_CHANNEL, "submit", False),
+    "submit.before_write": Point(*_TO_OPERATOR, False, command=_SUBMIT_SM),
+    "submit.after_write": Point(*_TO_OPERATOR, True, command=_SUBMIT_SM),
+    "response.before_read": Point(*_LINK, "dataReceived", False),
+    "response.after_read": Point(*_LINK, "dataReceived", True),
+    "end.before_commit": Point(*_STORE, "commit", False, "Ends"),
+    "end.after_commit": Point(*_STORE, "commit", True, "Ends"),
+    "receipt.before_commit": Point(*_STORE, "commit", False, "Hear"),
+    "receipt.after_commit": Point(*_STORE, "commit", True, "Hear"),
+    "receipt.before_answer": Point(*_TO_OPERATOR, False, command=_DELIVER_SM_RESP),
+    "receipt.after_answer": Point(*_TO_OPERATOR, True, command=_DELIVER_SM_RESP),
+    "wake.before_commit": Point(*_STORE, "commit", False, "Wake"),
+    "wake.after_commit": Point(*_STORE, "commit", True, "Wake"),
+    "history.before_put": Point("mgate.spool.history", "HistoryWriter", "put", False),
+    "history.after_put": Point("mgate.spool.history", "HistoryWriter", "put", True),
+    "forget.before_commit": Point(*_STORE, "commit", False, "Forget"),
+    "forget.after_commit": Point(*_STORE, "commit", True, "Forget"),
+    "checkpoint.before": Point("mgate.spool.store", "Checkpointer", "step", False),
+    "checkpoint.after": Point("mgate.spool.store", "Checkpointer", "step", True),
+    "stop.begun": Point("mgate.daemon.life", "Life", "stop", True),
+    "stop.drained": Point(*_CHANNEL, "stop", False),
+    "stop.unbound": Point("mgate.spool.service", "Writer", "stop", False),
+    "stop.closed": Point(*_STORE, "close", True),
+}
+
+
+def arm(wish: str) -> None:
+    """Have the daemon die as ``wish`` (``name:count``) says.
+
+    Raises:
+        ValueError: there is no such point, or the count is none.
+    """
+    name, _, count = wish.partition(":")
+    point = POINTS.get(name)
+    if point is None or not count.isdigit() or not int(count):
+        raise ValueError(f"{VARIABLE}={wish}: not name:count of one of {', '.join(POINTS)}")
+    left = iter(range(int(count) - 1))
+    _wrap(point, lambda: None if next(left, None) is not None else die())
+
+
+def die() -> None:
+    """SIGKILL to ourselves; nothing after it runs."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def place(point: Point) -> tuple[object, Callable[..., object]]:
+    """The class or module of a point, and what is called there.
+
+    Raises:
+        AttributeError, ImportError: the product has changed, and the point must be mended.
+    """
+    module = importlib.import_module(point.module)
+    owner = getattr(module, point.owner) if point.owner else module
+    return owner, getattr(owner, point.name)
+
+
+def _wrap(point: Point, passed: Callable[[], None]) -> None:
+    owner, real = place(point)
+
+    def wrapped(*given: object, **named: object) -> object:
+        concerned = _concerns(point, given)
+        if concerned and not point.after:
+            passed()
+        result = real(*given, **named)
+        if concerned and point.after and (point.command < 0 or (isinstance(result, int) and result > 0)):
+            passed()
+        return result
+
+    setattr(owner, point.name, wrapped)
+
+
+def _concerns(point: Point, given: tuple[object, ...]) -> bool:
+    if point.verb:
+        verbs = given[1]
+        return isinstance(verbs, list | tuple) and any(type(v).__name__ == point.verb and _filled(v) for v in verbs)
+    if point.command >= 0:
+        octets = given[1]
+        return isinstance(octets, bytes | bytearray | memoryview) and point.command in _commands(bytes(octets))
+    return True
+
+
+def _filled(verb: object) -> bool:
+    """Whether a verb bears anything: an empty one is only a question whether all before it is on the disk."""
+    fields = [getattr(verb, field) for field in getattr(verb, "__struct_fields__", ())]
+    return all(field != () for field in fields)
+
+
+def _commands(octets: bytes) -> Iterator[int]:
+    """The command ids of the PDUs that begin in these octets (SMPP 3.4 section 3.2)."""
+    at = 0
+    while at + 8 <= len(octets):
+        yield int.from_bytes(octets[at + 4 : at + 8], "big")
+        at += max(int.from_bytes(octets[at : at + 4], "big"), 16)

@@ -1,0 +1,218 @@
+"""Builds of mgate that are broken on purpose, each in one way: `python -m mgate.peers.torture.broken NAME --config F`.
+
+The product is as delivered; a patch of one name is laid over it before the house is built, and the daemon runs. It is
+the only module of the peers that knows the product's code, and it runs only inside a daemon of its own. The patches are
+laid when the reactor is installed, because the modules that they change import it.
+"""
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from mgate.model.message import Outgoing, State, TrafficClass
+from mgate.model.outcome import NotWritten, Outcome, Uncertain
+
+LAG: Final = 0.05
+"""Seconds by which what was told too early is done too late."""
+
+
+def launcher(name: str) -> tuple[str, ...]:
+    """The interpreter's arguments that run the build of this name."""
+    return ("-m", __name__, name)
+
+
+def _later(call: Callable[[], None]) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415  # exists only now
+
+    reactor.callLater(LAG, call)
+
+
+# ---- the patches ---------------------------------------------------------------------------------------------------
+
+
+def acknowledged_before_commit() -> None:
+    """A push is answered when it is asked for, and kept a moment later."""
+    from mgate.spool import front, verbs  # noqa: PLC0415  # after the reactor
+
+    real = front.Front.accept
+
+    def accept(
+        self: front.Front, messages: Sequence[verbs.NewMessage], done: Callable[[front.AcceptAnswer], None], *,
+        urgent: bool,
+    ) -> None:  # fmt: skip
+        bare = [msgspec.structs.replace(message, slots=()) for message in messages]
+        done([verbs.Kept(message.id, message.parts, False, State.READY, False) for message in messages])
+        _later(lambda: real(self, bare, lambda _answer: None, urgent=urgent))
+
+    front.Front.accept = accept  # type: ignore[method-assign]  # broken on purpose
+
+
+def receipt_answered_before_commit() -> None:
+    """A deliver_sm is answered when it is read, and kept a moment later."""
+    from mgate.model.entry import Entry  # noqa: PLC0415  # after the reactor
+    from mgate.spool import front  # noqa: PLC0415  # after the reactor
+
+    real = front.Front.receive
+
+    def receive(self: front.Front, entries: Sequence[Entry], done: Callable[[bool], None]) -> None:
+        done(True)
+        _later(lambda: real(self, entries, lambda _kept: None))
+
+    front.Front.receive = receive  # type: ignore[method-assign]  # broken on purpose
+
+
+def slot_freed_early() -> None:
+    """A slot takes the next part as soon as its own is leased, so that the window bounds nothing.
+
+    To free it when the answer is read, before the commit, would not be seen from outside any more: outcomes and leases
+    share one queue, so no lease can reach the disk before the outcome that freed its slot.
+    """
+    from mgate.dispatch.slots import Slots  # noqa: PLC0415  # after the reactor
+
+    Slots.room = lambda _self, binds, **_: 1000 if binds else 0  # type: ignore[method-assign]  # broken on purpose
+    Slots._room_on = lambda *_: 1000  # type: ignore[method-assign]  # noqa: SLF001  # the same
+
+
+def synchronous_normal() -> None:
+    """Commits are not synced, as SQLite does with synchronous=NORMAL in WAL mode."""
+
+    class Hasty(sqlite3.Connection):
+        def execute(self, sql: str, *given: object) -> sqlite3.Cursor:
+            if "synchronous" in sql.lower():
+                sql = "PRAGMA synchronous = NORMAL"
+            return super().execute(sql, *given)  # type: ignore[arg-type]  # handed through
+
+    real = sqlite3.connect
+
+    def connect(*given: object, **named: object) -> sqlite3.Connection:
+        return real(*given, **{**named, "factory": Hasty})  # type: ignore[call-overload,no-any-return]  # handed through
+
+    sqlite3.connect = connect  # type: ignore[assignment]  # broken on purpose
+
+
+def repeated_from_the_wrong_state() -> None:
+    """What was open when the daemon died is sent again at once, of any class and without a mark, as if never leased."""
+    from mgate.spool import ledger, lifecycle  # noqa: PLC0415  # after the reactor
+
+    real = lifecycle.advance
+
+    def advance(state: State, event: lifecycle.Event) -> State:
+        if state is State.LEASED and event is lifecycle.Event.LOSE_REPLY:
+            return State.READY
+        return real(state, event)
+
+    ledger.advance = advance  # type: ignore[attr-defined]  # it only imports it
+
+
+def marketing_repeated() -> None:
+    """The class that is never repeated has the rules of otp."""
+    from mgate.policy.classes import RULES  # noqa: PLC0415  # beside the others
+
+    RULES[TrafficClass.MARKETING] = RULES[TrafficClass.OTP]
+
+
+def lost_link_returned() -> None:
+    """What a lost link left unanswered is taken for not written, and leaves again without a mark."""
+    from mgate.channels.smpp.channel import SmppChannel  # noqa: PLC0415  # after the reactor
+
+    real = SmppChannel.ended
+
+    def ended(self: SmppChannel, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
+        real(self, [(out, NotWritten("link_lost") if isinstance(one, Uncertain) else one) for out, one in results])
+
+    SmppChannel.ended = ended  # type: ignore[method-assign]  # broken on purpose
+
+
+def stopped_without_drain() -> None:
+    """SIGTERM waits for no answer."""
+    from mgate.dispatch.dispatcher import Dispatcher  # noqa: PLC0415  # after the reactor
+
+    Dispatcher.drain = lambda _self, done, *_: done(False)  # type: ignore[method-assign]  # broken on purpose
+
+
+def timers_on_the_wall() -> None:
+    """Timers follow the wall clock, as Twisted's do when they are left alone."""
+    from twisted.internet import reactor  # noqa: PLC0415  # exists only now
+
+    reactor.seconds = time.time  # type: ignore[method-assign]  # broken on purpose
+
+
+def full_disk_ignored() -> None:
+    """A push that found no room is answered as if it had."""
+    from mgate.spool import front, verbs  # noqa: PLC0415  # after the reactor
+
+    real = front.Front.accept
+
+    def accept(
+        self: front.Front, messages: Sequence[verbs.NewMessage], done: Callable[[front.AcceptAnswer], None], *,
+        urgent: bool,
+    ) -> None:  # fmt: skip
+        def lie(answer: front.AcceptAnswer) -> None:
+            if isinstance(answer, verbs.NotKept):
+                done([verbs.Kept(message.id, message.parts, False, State.READY, False) for message in messages])
+            else:
+                done(answer)
+
+        real(self, messages, lie, urgent=urgent)
+
+    front.Front.accept = accept  # type: ignore[method-assign]  # broken on purpose
+
+
+def errors_swallowed() -> None:
+    """A commit that the disk refused with an I/O error is told as done."""
+    from mgate.spool import store, verbs  # noqa: PLC0415  # after the reactor
+    from mgate.spool.engine import StoreBroken  # noqa: PLC0415  # after the reactor
+
+    real = store.SqliteStore.commit
+
+    def commit(self: store.SqliteStore, asked: Sequence[verbs.Verb], now: int) -> list[verbs.Result]:
+        try:
+            return real(self, asked, now)
+        except StoreBroken:
+            return [_as_done(verb) for verb in asked]
+
+    def _as_done(verb: verbs.Verb) -> verbs.Result:
+        if isinstance(verb, verbs.Accept):
+            return tuple(verbs.Kept(one.id, one.parts, False, State.READY, False) for one in verb.messages)
+        return verbs.NotKept("swallowed")
+
+    store.SqliteStore.commit = commit  # type: ignore[method-assign,assignment]  # broken on purpose
+
+
+PATCHES: Final[Mapping[str, Callable[[], None]]] = {
+    "acknowledged-before-commit": acknowledged_before_commit,
+    "receipt-answered-before-commit": receipt_answered_before_commit,
+    "slot-freed-early": slot_freed_early,
+    "synchronous-normal": synchronous_normal,
+    "repeated-from-the-wrong-state": repeated_from_the_wrong_state,
+    "marketing-repeated": marketing_repeated,
+    "lost-link-returned": lost_link_returned,
+    "stopped-without-drain": stopped_without_drain,
+    "timers-on-the-wall": timers_on_the_wall,
+    "full-disk-ignored": full_disk_ignored,
+    "errors-swallowed": errors_swallowed,
+}
+
+
+def main() -> None:
+    """Run the daemon with the patch that the first argument names."""
+    patch = PATCHES[sys.argv.pop(1)]
+    from mgate.daemon import main as daemon  # noqa: PLC0415  # after the name was understood
+
+    install = daemon.install_reactor
+
+    def installed() -> object:
+        reactor = install()
+        patch()
+        return reactor
+
+    daemon.install_reactor = installed  # type: ignore[assignment]  # the one moment that is right for every patch
+    daemon.main()
+
+
+if __name__ == "__main__":
+    main()

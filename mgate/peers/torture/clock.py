@@ -1,0 +1,117 @@
+"""The wall clock steps while everything runs: days forward, hours back, and straight again.
+
+Timers must not notice: the line is quiet enough that enquire_link is due all the time, and each is timed from outside.
+Nothing may leave after its life, whatever the clock says: in every other round the line is down during the step, and
+comes back after short lives have ended.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from mgate.peers.torture.proxy import Fault, Proxy
+from mgate.peers.torture.stage import Course, Discipline, Evidence, Stage
+from mgate.peers.torture.tools import faketime
+from mgate.peers.traffic import Mix
+
+STEPS: Final = ("+3d", "-2h", "+1h", "-5s", "+20s", "-30d")
+ENQUIRE: Final = 1.0
+LATE: Final = 0.25
+"""Seconds that a timer may be late or early; F8 asks for 0.05 on a quiet machine, and the largest is told."""
+
+SHORT_LIFE: Final = 5
+_SETTINGS: Final = f'enquire_link = "{ENQUIRE:g}s"\nresponse_limit = "5s"\nreconnect_max = "2s"\n'
+
+
+class Clock(Discipline):
+    """See the module."""
+
+    name = "clock"
+    needs = ("faketime",)
+
+    def __init__(self) -> None:
+        self._proxy: Proxy | None = None
+
+    def course(self, course: Course) -> Course:
+        """Few messages over many binds, so that lines fall silent; many of them with a short life."""
+        return course._replace(
+            rate=min(course.rate, 4.0), binds=8, window=5, settings=_SETTINGS, mix=Mix(short=0.3, short_life=SHORT_LIFE)
+        )
+
+    async def prepare(self, stage: Stage) -> None:
+        """Put the proxy between, that hears the timers."""
+        self._proxy = Proxy(stage.port, stage.random, ENQUIRE)
+        stage.port = await self._proxy.open()
+
+    async def begin(self, stage: Stage) -> None:
+        """On a clock that is right so far."""
+        _step(stage, "+0")
+        await stage.start(_environment(stage))
+        await stage.spend(3.0)
+
+    async def round(self, stage: Stage, number: int) -> None:
+        """A step, a while, and back."""
+        proxy = self._the_proxy
+        step = STEPS[(number - 1) % len(STEPS)]
+        down = number % 2 == 0
+        if down:
+            proxy.strike(Fault.RESET)
+            await stage.spend(1.0)
+        _step(stage, step)
+        await stage.spend(SHORT_LIFE + 2.0 if down else 3.0)
+        if down:
+            proxy.heal()
+            await stage.spend(3.0)
+        self._overdue(stage, step)
+        _step(stage, "+0")
+        await stage.spend(2.5)
+        self._overdue(stage, f"back from {step}")
+        stage.deeds[f"stepped {step}{', line down' if down else ''}"] += 1
+        stage.must_live()
+
+    async def tidy(self, stage: Stage) -> None:
+        """Take the proxy away."""
+        if self._proxy is not None:
+            await self._proxy.close()
+
+    def judge(self, evidence: Evidence, counts: Mapping[str, int]) -> list[str]:
+        """Every enquire_link was on time, and there were some."""
+        timed, worst = evidence.deeds.get("timers heard", 0), evidence.deeds.get("largest timer error, ms", 0)
+        if not timed:
+            return ["void: no enquire_link was heard, so no timer was measured"]
+        return [f"a timer was {worst} ms off its time"] if worst > LATE * 1000 else []
+
+    @property
+    def _the_proxy(self) -> Proxy:
+        if self._proxy is None:
+            raise AssertionError("prepare comes first")
+        return self._proxy
+
+    def _overdue(self, stage: Stage, when: str) -> None:
+        """Look at what the proxy has heard, and at lines that have been silent for too long."""
+        proxy = self._the_proxy
+        stage.deeds["timers heard"] += len(proxy.errors)
+        worst = round(max(map(abs, proxy.errors), default=0.0) * 1000)
+        stage.deeds["largest timer error, ms"] = max(stage.deeds["largest timer error, ms"], worst)
+        proxy.errors.clear()
+        silent = proxy.longest_silence(time.monotonic())
+        if silent > ENQUIRE + LATE:
+            stage.besides.append(f"{when}: a line was silent for {silent:.2f} s, and no enquire_link came")
+
+
+def _step(stage: Stage, step: str) -> None:
+    """Set the daemon's wall clock; libfaketime reads the file at every look at it."""
+    place = stage.folder / "clock"
+    new = stage.folder / "clock.new"
+    new.write_text(step + "\n")
+    new.replace(place)
+
+
+def _environment(stage: Stage) -> Mapping[str, str]:
+    return {
+        "LD_PRELOAD": str(faketime()),
+        "FAKETIME_TIMESTAMP_FILE": str(stage.folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_RESET": "1",
+    }

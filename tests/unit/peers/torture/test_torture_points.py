@@ -1,0 +1,113 @@
+"""The named points are where the product is, on both sides: a point that was renamed away would never kill."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mgate.daemon import crash
+from mgate.peers.torture import broken, controls, kill
+from mgate.peers.torture.main import MAKE, MEANING, ROUNDS, SHORT
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_the_tool_knows_every_point_and_no_other() -> None:
+    assert set(kill.POINTS) == set(crash.POINTS)
+    assert {wish.partition(":")[0] for wish in kill.ONCE_AT} == set(kill.ONCE)
+    assert len(crash.POINTS) >= 14
+
+
+def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
+    """Run where a patched class harms nobody."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_point_is_a_method_of_the_product() -> None:
+    done = in_a_process(
+        "from mgate.daemon.main import install_reactor; install_reactor()\n"
+        "from mgate.daemon import crash\n"
+        "for point in crash.POINTS.values(): assert callable(crash.place(point)[1]), point\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+KILLED = """
+import sys
+from mgate.daemon import crash
+class Verb: __struct_fields__ = ("rows",)
+class Accept(Verb): pass
+class Store:
+    def commit(self, verbs, now): print("did", verbs[0].rows, flush=True)
+    def write(self, data): print("sent", flush=True); return int(sys.argv[1]) if len(sys.argv) > 1 else len(data)
+sys.modules["product"] = sys.modules["__main__"]
+crash.POINTS["x"] = crash.Point("product", "Store", {name!r}, {after}, verb={verb!r}, command={command})
+crash.arm("x:{count}")
+store = Store()
+def verb(rows):
+    made = Accept(); made.rows = rows; return [made]
+"""
+
+
+def killed(
+    lines: str, name: str = "commit", after: bool = False, verb: str = "", command: int = -1, count: int = 1
+) -> str:
+    done = in_a_process(KILLED.format(name=name, after=after, verb=verb, command=command, count=count) + lines)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return " ".join([*done.stdout.split(), "died" if done.returncode else "lived"])
+
+
+def test_death_comes_before_or_after_and_at_its_count() -> None:
+    calls = "store.commit(verb((1,)), 0); store.commit(verb((2,)), 0); store.commit(verb((3,)), 0)"
+    assert killed(calls) == "died"
+    assert killed(calls, after=True) == "did (1,) died"
+    assert killed(calls, count=3) == "did (1,) did (2,) died"
+    assert killed(calls, count=4).endswith("lived")
+
+
+def test_only_the_verb_that_is_meant_is_counted_and_not_an_empty_one() -> None:
+    assert killed("store.commit(verb((1,)), 0)", verb="Lease").endswith("lived")
+    assert killed("store.commit(verb(()), 0)", verb="Accept").endswith("lived")
+    assert killed("store.commit(verb((1,)), 0)", verb="Accept") == "died"
+
+
+def test_a_pdu_is_found_behind_others_and_counts_when_some_of_it_was_sent() -> None:
+    two = "bytes.fromhex('00000010 00000015 00000000 00000001 00000010 00000004 00000000 00000002')"
+    assert killed(f"store.write({two})", "write", command=4) == "died"
+    assert killed(f"store.write({two})", "write", True, command=4) == "sent died"
+    assert killed(f"store.write({two})", "write", command=5) == "sent lived"
+    assert (
+        killed("import sys; sys.argv.append('0'); store.write(" + two + ")", "write", True, command=4) == "sent lived"
+    )
+
+
+@pytest.mark.parametrize("wish", ["nowhere:1", "stop.begun", "stop.begun:0", "stop.begun:x"])
+def test_a_wish_that_names_no_point_is_refused(wish: str) -> None:
+    with pytest.raises(ValueError, match="not name:count of one of"):
+        crash.arm(wish)
+
+
+def test_every_control_is_a_build_and_has_a_discipline() -> None:
+    assert set(controls.CONTROLS) == set(broken.PATCHES)
+    assert set(controls.SHORT) <= set(controls.CONTROLS)
+    for control in controls.CONTROLS.values():
+        assert not isinstance(control.discipline, str) or control.discipline in MAKE
+        assert control.kinds or control.words != "\0"
+
+
+@pytest.mark.parametrize("name", sorted(broken.PATCHES))
+def test_every_patch_finds_what_it_breaks(name: str) -> None:
+    done = in_a_process(
+        "from mgate.daemon.main import install_reactor; install_reactor()\n"
+        "from mgate.peers.torture import broken\n"
+        f"broken.PATCHES[{name!r}]()\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_discipline_has_a_meaning_and_a_number_of_rounds() -> None:
+    assert set(MAKE) == set(MEANING) == set(ROUNDS)
+    assert {make().name for make in MAKE.values()} == set(MAKE)
+    assert {name for name, _ in SHORT} <= set(MAKE)
