@@ -184,9 +184,13 @@ class BatchLink(Link):
         if self._parser.get_status_code() != 200:
             self._refused += body
             return
-        *lines, self._rest = (self._rest + body).split(b"\n")
-        for line in lines:
-            self._result(self._decode(line))
+        whole, _, self._rest = (self._rest + body).rpartition(b"\n")
+        try:
+            answers = self._decoder.decode_lines(whole)
+        except msgspec.MsgspecError as error:
+            raise BrokeProtocol(f"an answer that cannot be read ({error}) among: {whole[:300]!r}") from error
+        for answer in answers:
+            self._result(answer)
 
     def on_message_complete(self) -> None:
         """The whole batch is answered, or refused."""
