@@ -12,6 +12,7 @@ Sources: 3GPP TS 23.038 sections 6.2.1 and 6.2.3 (alphabets), TS 23.040 sections
 import codecs
 import re
 from enum import Enum
+from struct import Struct
 from typing import Final, NamedTuple
 
 _BASIC: Final = (
@@ -39,7 +40,8 @@ _AFTER_ESCAPE: Final = {_BASIC[n]: c for c, n in _EXTENSION.items()} | {"\x1b": 
 _ESCAPED: Final = re.compile("\x1b(.?)", re.DOTALL)
 
 _USER_DATA: Final = 140  # octets of TP-User-Data
-_UDH: Final = 7  # octets of `udh()`
+_HEADER: Final = Struct(">BBBHBB")
+_UDH: Final = _HEADER.size
 _SEPTETS, _SEPTETS_OF_A_PART = _USER_DATA * 8 // 7, (_USER_DATA - _UDH) * 8 // 7
 _UCS2_OCTETS, _UCS2_OCTETS_OF_A_PART = _USER_DATA, (_USER_DATA - _UDH) // 2 * 2
 MOST_PARTS: Final = 255  # the header counts parts in one octet
@@ -88,7 +90,7 @@ def count(text: str) -> int:
 
 def udh(reference: int, total: int, number: int) -> bytes:
     """The header of part `number` (from 1) of `total`, under a reference of 16 bits: 7 octets with their length."""
-    return b"\x06\x08\x04" + reference.to_bytes(2, "big") + bytes((total, number))
+    return _HEADER.pack(6, 8, 4, reference, total, number)
 
 
 def decode(alphabet: Alphabet, octets: bytes) -> str:

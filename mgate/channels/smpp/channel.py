@@ -142,8 +142,8 @@ class SmppChannel(Channel):
 
     def _new(self, index: int) -> Bind:
         return Bind(
-            index, self._sms, self._password, self, self._endpoint, self._spacing, self._clock, self._wall, self._chance,
-            self._log,
+            index, self._sms, self._password, self, self._endpoint, self._spacing, self._clock, self._wall,
+            self._chance, self._log,
         )  # fmt: skip
 
     # ---- how it stands ----

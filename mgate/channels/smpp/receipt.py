@@ -179,10 +179,10 @@ def usual_receipt(body: bytes) -> UsualReceipt | None:
         return None
     source, destination, size, text_id, word, error = found.groups(b"")
     end = found.end(3) + size[0] if size else found.end()
-    if found.end() > end or end > len(body):  # the fields end beyond the text, or the text beyond the PDU
+    if end > len(body):
         return None
     length, tlv_id, code, network, number = _NO_TLVS
-    if end < len(body):
+    if end < len(body):  # a length that ends inside the fields leaves a letter here, with which no TLV begins
         tail = _USUAL_TLVS.fullmatch(body, end)
         if tail is None:
             return None

@@ -393,3 +393,12 @@ def test_status_counts_what_is_in_flight() -> None:
     assert (status.in_flight, status.state, status.last_error) == (0, BindState.BOUND, "")
     assert line.channel.binds[0].counts.submits == 4
     assert line.channel.binds[0].counts.outcomes[Accepted] == 4
+
+
+def test_every_outcome_is_counted_once_by_its_kind() -> None:
+    line, call = started()
+    line.channel.submit(line.parts(3))
+    one, two, three = call.heard()
+    answers = ((one, 0), (two, pdu.ESME_RINVDSTADR), (three, 0))
+    call.say(b"".join(pdu.pack_submit_sm_resp(frame.sequence, status, "a") for frame, status in answers))
+    assert dict(line.channel.binds[0].counts.outcomes) == {Accepted: 2, Rejected: 1}

@@ -21,6 +21,7 @@ from mgate.channels.smpp.events import (
     Refusal,
 )
 from mgate.channels.smpp.pdu import Address, Frame, Framer
+from mgate.channels.smpp.receipt import UsualReceipt
 from mgate.channels.smpp.session import Credentials, Session, SessionState
 from mgate.model.message import Secret
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
@@ -551,6 +552,26 @@ def test_nothing_inbound_is_answered_before_we_are_told_to() -> None:
     desk.session.closed(desk.now)
     desk.session.answer(arrived.arrivals)
     assert desk.taken() == []
+
+
+def test_a_receipt_in_the_usual_form_comes_read_and_a_data_sm_never_does() -> None:
+    desk = Desk().bind()
+    text = b"id:7F3A sub:001 dlvrd:001 submit date:2611220510 done date:2611220511 stat:DELIVRD err:000 text:"
+    body = a_receipt(7, text)[16:]
+    data_sm = pdu.HEADER.pack(16 + len(body), pdu.DATA_SM, 0, 8) + body
+    (arrived,) = desk.hear(a_receipt(7, text), data_sm)
+    assert [type(arrival.message) for arrival in arrived.arrivals] == [UsualReceipt, pdu.DeliverSm]
+    assert [arrival.body for arrival in arrived.arrivals] == [body, body]
+
+
+def test_a_receipt_in_the_usual_form_waits_for_the_bind_response_too() -> None:  # [43]
+    desk = Desk()
+    desk.session.open(desk.now)
+    bind = desk.taken()[0].sequence
+    text = b"id:7F3A sub:001 dlvrd:001 submit date:2611220510 done date:2611220511 stat:DELIVRD err:000 text:"
+    assert desk.hear(a_receipt(7, text)) == []
+    _, arrived = desk.hear(pdu.pack_bind_resp(9, bind, 0, "SMSC"))
+    assert [arrival.sequence for arrival in arrived.arrivals] == [7]
 
 
 KNOWN = {pdu.DELIVER_SM, pdu.DATA_SM, pdu.ENQUIRE_LINK, pdu.UNBIND, pdu.ALERT_NOTIFICATION, pdu.OUTBIND}
