@@ -15,6 +15,7 @@ from mgate.peers.bench.rates import CONNECTIONS, MEMORY_MIB, WINDOW, push, rate_
 from mgate.peers.bench.row import Row, Said, Setting
 from mgate.peers.bench.stage import Account, House
 from mgate.peers.bench.watch import BOUND, Watch, story
+from mgate.peers.house import HouseError
 
 WAITING: Final = 1_000_000
 LIFE: Final = 86_400
@@ -44,6 +45,9 @@ def _variant(setting: Setting, variant: str, waiting: int) -> list[Figure]:
         ]
         peak = max(filled, house.peak()) / 2**20
         house.stop_daemon()
+        twice = story(house.ledger).repeats
+    if twice:
+        raise HouseError(f"{variant}: {twice} texts came to the operator twice")
     memory = figure(f"{variant}: resident memory at most", peak, unit="MiB", asked=Asked("<", MEMORY_MIB))
     return [*figures, memory]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mgate.peers.bench.figures import Figure, latencies
 from mgate.peers.bench.load import EVERY_CLASS, Kind, Load, Plan, Stock
-from mgate.peers.bench.rates import CONNECTIONS, WINDOW, memory_figure, push, submit_latencies
+from mgate.peers.bench.rates import CONNECTIONS, WINDOW, every_text_once, memory_figure, push, submit_latencies
 from mgate.peers.bench.row import Row, Said, Setting
 from mgate.peers.bench.stage import Account, House, OneClock, commit_ms
 from mgate.peers.bench.watch import story
@@ -34,6 +34,7 @@ def _latency(setting: Setting) -> Said:
         house.stop_daemon()
         told = story(house.ledger)
     clock.check()
+    every_text_once(told, messages)
     commit = max(before, commit_ms(setting.folder))
     figures = (
         latencies("push to commit (the answer)", pushed.latencies(), most=_COMMITS * commit + _BESIDE),

@@ -82,11 +82,16 @@ def memory_figure(peak: int) -> Figure:
     return figure("mgated, resident memory at most", peak / 2**20, unit="MiB", asked=Asked("<", MEMORY_MIB))
 
 
-def submit_latencies(pushed: Load, told: Story, clock: OneClock, first: int = 0) -> list[float]:
-    """Seconds from each message's moment to its first part's submit_sm at the operator."""
-    stock, due = pushed.stock, pushed.due
-    moments = ((due[number], told.first[stock.fingerprints(number)[0]]) for number in range(first, pushed.made))
-    return [clock.monotonic(wall) - at for at, wall in moments]
+def submit_latencies(pushed: Load, told: Story, clock: OneClock) -> list[float]:
+    """Seconds from each message's moment to its first part's submit_sm at the operator. HouseError when one is not
+    there."""
+    found: list[float] = []
+    for number in range(pushed.made):
+        at = told.first.get(pushed.stock.fingerprints(number)[0])
+        if at is None:
+            raise HouseError(f"message {number} of {pushed.made} never came to the operator")
+        found.append(clock.monotonic(at) - pushed.due[number])
+    return found
 
 
 def _batch(setting: Setting) -> Said:

@@ -15,9 +15,10 @@ from rich.console import Console
 from mgate.peers.bench import command, row
 from mgate.peers.bench.command import chosen, machine
 from mgate.peers.bench.figures import Figure
+from mgate.peers.bench.load import Kind, Load, Plan, Stock
 from mgate.peers.bench.operators import LATENCIES, RATE, WINDOW, _figures, _house, _notes
 from mgate.peers.bench.profile import FIRST, Profiler, samples
-from mgate.peers.bench.rates import every_text_once
+from mgate.peers.bench.rates import every_text_once, submit_latencies
 from mgate.peers.bench.row import Row, Said, Setting
 from mgate.peers.bench.stage import Account, OneClock, Operator, free_port, spent
 from mgate.peers.bench.watch import Story
@@ -209,3 +210,17 @@ def test_the_teller_says_the_seconds() -> None:
     out = io.StringIO()
     command._Teller(Console(file=out))("half is done")
     assert "0.0 s  half is done" in out.getvalue()
+
+
+def test_latency_is_from_the_moment_that_was_due_to_the_first_part_and_a_message_that_never_came_is_told() -> None:
+    stock, clock = Stock("x", Kind(parts=2)), OneClock()
+    load = Load(stock, Plan(2))
+    load.take(2)
+    now = time.monotonic()
+    load.due[0] = load.due[1] = now
+    distance = time.time() - time.monotonic()
+    first = {stock.fingerprints(n)[part]: now + distance + 0.1 * (1 + n + 5 * part) for n in (0, 1) for part in (0, 1)}
+    assert submit_latencies(load, told(**first), clock) == pytest.approx([0.1, 0.2], abs=0.002)
+    del first[stock.fingerprints(1)[0]]
+    with pytest.raises(HouseError, match="message 1 of 2 never came"):
+        submit_latencies(load, told(**first), clock)
