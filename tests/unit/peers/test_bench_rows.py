@@ -215,8 +215,8 @@ def test_the_teller_says_the_seconds() -> None:
 def test_latency_is_from_the_moment_that_was_due_to_the_first_part_and_a_message_that_never_came_is_told() -> None:
     stock, clock = Stock("x", Kind(parts=2)), OneClock()
     load = Load(stock, Plan(2))
+    load.began = now = time.monotonic()
     load.take(2)
-    now = time.monotonic()
     load.due[0] = load.due[1] = now
     distance = time.time() - time.monotonic()
     first = {stock.fingerprints(n)[part]: now + distance + 0.1 * (1 + n + 5 * part) for n in (0, 1) for part in (0, 1)}
