@@ -125,7 +125,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 def _toml(account: Account) -> str:
     return f"""\
 # Made by mgatectl init. Every other setting, with its meaning and default, stands in etc/mgate.toml of the release.
-# Relative paths begin at this folder. After a change: mgatectl config check, then restart mgated.
+# Relative paths begin at this folder. After a change: mgatectl config check, then mgatectl reload.
 
 [push.clients.local]
 # Every class, any sender, no limit. Say here which sender a message has that names none:

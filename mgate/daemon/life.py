@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -66,6 +67,10 @@ class Life:
         """Called by the reactor as its first act."""
         logs.listen(self._log)
         self._log(Event.STARTED, version=__version__, instance=self._config.instance.name, pid=os.getpid())
+        most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most != resource.RLIM_INFINITY:
+            why = "no file may grow beyond it; a spool that does ends mgated with 74: lift the limit (ulimit -f)"
+            self._log(Event.FOREIGN_WARNING, source="RLIMIT_FSIZE", octets=most, detail=why)
         try:
             self._begin()
         except (SealError, NewerSpool, ForeignSpool, SocketError, LockedError) as error:
@@ -157,8 +162,10 @@ class Life:
         """SIGHUP: read the configuration again. What came of it is in the log."""
         if self._telemetry.phase is Phase.RUNNING:
             self._notifier.reloading()
-            house.reload.reload(dry_run=False)
-            self._notifier.ready("running")
+            view = house.reload.reload(dry_run=False)
+            self._notifier.ready(
+                "running" if view.applied else "running; the new configuration has mistakes, see the log"
+            )
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 

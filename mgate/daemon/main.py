@@ -53,8 +53,11 @@ def _settle_process() -> None:
     sys.setswitchinterval(_SWITCH)
     # Whoever asks for the configuration to be read again before it can be means no end.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # A write past RLIMIT_FSIZE must be an error that the store sees, not a signal that kills.
+    # A write past RLIMIT_FSIZE must be an error that the store sees, not a signal that kills. SQLite cannot tell that
+    # error from a broken disk, so what may be lifted of the limit is lifted; of the rest ``life`` warns.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def install_reactor() -> asyncioreactor.AsyncioSelectorReactor:

@@ -1,7 +1,8 @@
 """A full disk: new messages are refused, nothing that was acknowledged is lost, and no restart is needed.
 
 The disk is a tmpfs of a few MiB, which only root can mount. A limit of file size (RLIMIT_FSIZE) is no full disk: to
-SQLite it is an I/O error, so the daemon ends with the status of a disk that cannot be trusted.
+SQLite it is an I/O error, so the daemon lifts it where it may. Where it may not, it warns, and ends with the status of
+a disk that cannot be trusted when a file comes to the limit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EX_IOERR = 74
 MIB = 1 << 20
 LIMITED = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), int(sys.argv.pop(1))))
 from mgate.daemon.main import main
 main()
 """
@@ -113,7 +114,8 @@ def test_a_file_that_may_not_grow_ends_the_daemon_as_a_broken_disk_does_and_lose
 ) -> None:
     house.operator.start(CALM)
     house.make()
-    house.start(command=("-c", LIMITED, str(3 * MIB)))
+    house.start(command=("-c", LIMITED, str(3 * MIB), str(3 * MIB)))
+    assert [line["octets"] for line in house.events("foreign_warning") if line["source"] == "RLIMIT_FSIZE"] == [3 * MIB]
     house.pause()
     taken: dict[str, str] = {}
     run = 0
@@ -131,6 +133,14 @@ def test_a_file_that_may_not_grow_ends_the_daemon_as_a_broken_disk_does_and_lose
     nothing_is_lost(house, taken)
     again = batch(house.push_socket, [message(f"l{run}-{n}", text=f"{run}-{n} " + "filler " * 60) for n in range(50)])
     assert all("error" not in result for result in again)
+
+
+def test_a_limit_that_may_be_lifted_is_lifted(house: House) -> None:
+    house.make()
+    daemon = house.start(command=("-c", LIMITED, str(3 * MIB), "-1"))
+    limits = Path(f"/proc/{daemon.pid}/limits").read_text()
+    assert next(line for line in limits.splitlines() if line.startswith("Max file size")).split()[3] == "unlimited"
+    assert not house.events("foreign_warning")
 
 
 def _refusal(house: House) -> Any:

@@ -78,7 +78,7 @@ def config_check(asked: Asked) -> None:
 @config.command("show")
 @common
 @click.option("--changed", "only_changed", is_flag=True, help="Only what differs from the defaults, or has none.")
-@click.option("--running", is_flag=True, help="As the daemon read it when it started, not as the file is now.")
+@click.option("--running", is_flag=True, help="By which the daemon runs, not as the file is now.")
 @click.pass_obj
 def config_show(asked: Asked, only_changed: bool, running: bool) -> None:
     """Show the settings; needs no daemon."""

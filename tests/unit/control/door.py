@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from mgate.control.views import BindsView, BindView, LaneView, QueueRow, QueueView, StatusView
+from mgate.control.views import BindsView, BindView, LaneView, QueueRow, QueueView, ReloadView, StatusView
 from mgate.model.message import MessageId, show_id
 from mgate.model.view import AttemptView, EventView, MessageView
 
@@ -60,6 +60,7 @@ class Door(socketserver.ThreadingUnixStreamServer):
         self.messages: dict[str, MessageView] = {}
         self.paused: set[int] = set()
         self.polls = 0
+        self.reload = ReloadView("mgate.toml", True, (), (), ())
         self.break_after = 0
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
@@ -165,6 +166,8 @@ class _Answers(BaseHTTPRequestHandler):
         elif self.path == "/v1/messages":
             result = self.server.push(self.rfile.read(int(self.headers["Content-Length"])), 1)
             self._say(422 if "error" in result else 202, result)
+        elif self.path.startswith("/v1/reload"):
+            self._say(200, self.server.reload)
         elif self.path.startswith("/v1/binds/sms:op-a"):
             self.server.paused = {0, 1} if self.path.endswith("a:pause") else set()
             self._say(200, self.server.binds())

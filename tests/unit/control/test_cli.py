@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mgate.config import read
+from mgate.control.views import ChangeView, MistakeView, ReloadView
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Keyring
 from tests.unit.control.conftest import Shell
@@ -182,6 +183,49 @@ def test_an_unknown_bind_is_refused_with_the_known_ones(shell: Shell, door: Door
     result = shell.run("bind", "pause", "sms:op-b/0")
     assert result.exit_code == 1
     assert "known: sms:op-a/0, sms:op-a/1 (unknown_bind)" in result.stderr
+
+
+def test_a_reload_shows_what_changed_and_when_it_takes_hold(shell: Shell, door: Door) -> None:
+    door.reload = ReloadView(
+        "mgate.toml",
+        True,
+        (),
+        (
+            ChangeView("sms.op-a", "rate", 10, 20, "at once"),
+            ChangeView("push.clients.core", "", None, "", "at once"),
+            ChangeView("push.clients.old", "", "", None, "at once"),
+            ChangeView("push.clients.local", "classes", ["otp"], ["otp", "fraud"], "at once"),
+        ),
+        (),
+    )
+    shown = shell.run("reload")
+    assert shown.exit_code == 0
+    assert re.search(r"sms\.op-a +rate +10 +20 +at once", shown.stdout)
+    assert re.search(r"push\.clients\.core +new +at once", shown.stdout)
+    assert re.search(r"push\.clients\.old +gone +at once", shown.stdout)
+    assert re.search(r"classes +otp +otp, fraud", shown.stdout)
+    assert shell.json("reload", "--dry-run")["applied"] is True
+    assert door.asked == ["POST /v1/reload", "POST /v1/reload?dry_run=1"]
+
+
+def test_a_reload_that_finds_nothing_new_says_so(shell: Shell, door: Door) -> None:
+    shown = shell.run("reload")
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "the file says what runs already\n")
+
+
+def test_a_reload_that_meets_mistakes_names_each_and_ends_with_one(shell: Shell, door: Door) -> None:
+    found = (MistakeView("push.clients.core", "group", "there is none"), MistakeView("", "", "is not TOML"))
+    door.reload = ReloadView("mgate.toml", False, found, (), ())
+    shown = shell.run("reload")
+    assert shown.exit_code == 1
+    assert shown.stderr.splitlines() == [
+        "mgate.toml: [push.clients.core] group: there is none",
+        "mgate.toml: is not TOML",
+        "nothing was changed",
+    ]
+    door.reload = ReloadView("mgate.toml", True, (), (), ("run/push-core.sock: is in the way",))
+    shown = shell.run("reload")
+    assert (shown.exit_code, "is in the way" in shown.stderr) == (1, True)
 
 
 def test_both_versions_are_shown(shell: Shell, door: Door) -> None:

@@ -38,6 +38,13 @@ def test_the_units_watchdog_speaks_after_our_own_which_says_where_the_loop_hung(
     assert service["WatchdogSignal"] == "SIGABRT"
 
 
+def test_the_unit_reloads_by_the_signal_that_the_daemon_obeys() -> None:
+    assert _unit()["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    # Where systemd sends the signal itself, it must not be sent twice.
+    drop_in = UNIT.with_name("notify-reload.conf").read_text().splitlines()
+    assert [line for line in drop_in if not line.startswith("#")] == ["[Service]", "Type=notify-reload", "ExecReload="]
+
+
 def test_the_unit_starts_an_entry_point_of_the_package() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
