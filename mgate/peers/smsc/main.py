@@ -120,14 +120,15 @@ def serve(script: Script, port: int, ledger: Ledger, fingerprint: Fingerprint, s
     except CannotListenError as error:
         click.echo(f"{script.host}:{port}: cannot listen here: {error.socketError}; is one running already?", err=True)
         return FAILED
+    reactor.addSystemEventTrigger("before", "shutdown", operator.stop)
+    reactor.addSystemEventTrigger("after", "shutdown", ledger.close)
+    # Who reads that we listen may stop us at once, and that must be in good order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: reactor.callFromThread(reactor.stop))
     click.echo(f"listening on {script.host}:{cast('IPv4Address', listening.getHost()).port}")
     sys.stdout.flush()
     if stats:
         Stats(operator, reactor)
-    reactor.addSystemEventTrigger("before", "shutdown", operator.stop)
-    reactor.addSystemEventTrigger("after", "shutdown", ledger.close)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.run(installSignalHandlers=False)
     return 0
 
