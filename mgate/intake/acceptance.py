@@ -61,7 +61,12 @@ class Acceptance:
         if why_not:
             answer([_no_room(why_not)] * len(submissions))
             return
-        runs = [submissions[start : start + RUN] for start in range(0, len(submissions), RUN)]
+        if len(submissions) <= RUN:
+            self._accept_run(submissions, answer)
+        else:
+            self._accept_runs([submissions[start : start + RUN] for start in range(0, len(submissions), RUN)], answer)
+
+    def _accept_runs(self, runs: Sequence[Sequence[Submission]], answer: Callable[[Sequence[Answer]], None]) -> None:
         answers: list[Sequence[Answer]] = [()] * len(runs)
         missing = len(runs)
 
@@ -74,23 +79,30 @@ class Acceptance:
 
         for index, run in enumerate(runs):
             self._accept_run(run, lambda of_run, index=index: one(index, of_run))  # type: ignore[misc]  # bound now
-        if not runs:
-            answer([])
 
     def _accept_run(self, run: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]) -> None:
         now = self._wall()
-        sealed = [self._seal(submission, now) for submission in run]
-        messages = [message for message in sealed if isinstance(message, NewMessage)]
+        messages: list[NewMessage] = []
+        asked: list[Submission] = []
+        refused: list[tuple[int, Refusal]] = []
+        for place, submission in enumerate(run):
+            sealed = self._seal(submission, now)
+            if isinstance(sealed, NewMessage):
+                messages.append(sealed)
+                asked.append(submission)
+            else:
+                refused.append((place, sealed))
 
         def kept(result: AcceptAnswer) -> None:
-            told = self._settle(messages, [one for one, new in zip(run, sealed, strict=True) if _new(new)], result)
-            answers = iter(told)
-            answer([one if isinstance(one, Refusal) else next(answers) for one in sealed])
+            answers = self._settle(messages, asked, result)
+            for place, one in refused:
+                answers.insert(place, one)
+            answer(answers)
 
         if messages:
-            self._spool.accept(messages, kept, urgent=any(message.traffic in URGENT for message in messages))
+            self._spool.accept(messages, kept, urgent=any(submission.traffic in URGENT for submission in asked))
         else:
-            answer([one for one in sealed if isinstance(one, Refusal)])
+            answer([one for _, one in refused])
 
     def _seal(self, asked: Submission, now: float) -> NewMessage | Refusal:
         parts = count(asked.text.reveal())
@@ -112,19 +124,21 @@ class Acceptance:
             slots = [(slot, None) for message in messages for slot in message.slots]
             answers = [_no_room(result.reason)] * len(messages)
         else:
+            waiting = set()
             for message, submission, one in zip(messages, asked, result, strict=True):
-                leased = isinstance(one, Kept) and one.leased
-                slots += _outgoing(message, submission) if leased else [(slot, None) for slot in message.slots]
-                if isinstance(one, Kept) and not one.duplicate and not leased:
-                    self._admission.waiting(message.route, message.traffic)
                 answers.append(_answer(one))
+                if isinstance(one, Kept) and one.leased:
+                    slots += _outgoing(message, submission)
+                    continue
+                if message.slots:
+                    slots += [(slot, None) for slot in message.slots]
+                if isinstance(one, Kept) and not one.duplicate:
+                    waiting.add((message.route, message.traffic))
+            for route, traffic in waiting:
+                self._admission.waiting(route, traffic)
         if slots:
             self._admission.settle(slots)
         return answers
-
-
-def _new(sealed: NewMessage | Refusal) -> bool:
-    return isinstance(sealed, NewMessage)
 
 
 def _outgoing(message: NewMessage, asked: Submission) -> list[tuple[Slot, Outgoing | None]]:

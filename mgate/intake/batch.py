@@ -50,14 +50,19 @@ class Surroundings:
 
 
 class _Group:
-    """The results of one read, one for each line; None where the answer is still out."""
+    """What one read brought: a result for each line, empty where the answer is still out, and what was handed on.
 
-    __slots__ = ("complete", "octets", "results")
+    ``places``: of each submission, the index of its result and the number of its line.
+    """
 
-    def __init__(self, octets: int) -> None:
+    __slots__ = ("complete", "octets", "places", "results", "submissions")
+
+    def __init__(self) -> None:
         self.results: list[bytes] = []
+        self.submissions: list[Submission] = []
+        self.places: list[tuple[int, int]] = []
+        self.octets = 0
         self.complete = False
-        self.octets = octets
 
 
 class Batch:
@@ -122,52 +127,51 @@ class Batch:
         if not lines:
             return
         around, now, uid = self._around, self._around.wall(), self._stream.peer.uid
-        read_line = around.read
-        group = _Group(0)
-        submissions: list[Submission] = []
-        places: list[int] = []
-        for place, (number, octets) in enumerate(lines):
-            read = refusal(Code.LINE_TOO_LONG) if octets is None else read_line(octets, uid, now)
-            if isinstance(read, Refusal):
-                around.numbers.refused[read.code].n += 1
-                group.results.append(refused_line(number, read_ref(octets or b""), read))
+        read, group = around.read, _Group()
+        results, submissions, places = group.results, group.submissions, group.places
+        for number, octets in lines:
+            found = refusal(Code.LINE_TOO_LONG) if octets is None else read(octets, uid, now)
+            if isinstance(found, Refusal):
+                around.numbers.refused[found.code].n += 1
+                results.append(refused_line(number, read_ref(octets or b""), found))
             else:
-                group.results.append(b"")
-                submissions.append(read)
-                places.append(place)
+                places.append((len(results), number))
+                results.append(b"")
+                submissions.append(found)
                 group.octets += len(octets or b"")
         self._groups.append(group)
         if submissions:
-            self._hand_on(group, lines, submissions, places)
+            self._hand_on(group)
         else:
             group.complete = True
             self._emit()
 
-    def _hand_on(
-        self, group: _Group, lines: Sequence[NumberedLine], submissions: list[Submission], places: list[int]
-    ) -> None:
+    def _hand_on(self, group: _Group) -> None:
         def answer(answers: Sequence[Answer]) -> None:
             self._out -= len(answers)
             self._octets_out -= group.octets
-            for place, submission, one in zip(places, submissions, answers, strict=True):
-                group.results[place] = self._line(lines[place].number, submission, one)
-            group.complete = True
+            self._note(group, answers)
             self._emit()
             self._regulate()
 
-        self._out += len(submissions)
+        messages = len(group.submissions)
+        self._out += messages
         self._octets_out += group.octets
-        self._pay(len(submissions))
-        self._around.acceptor.accept(submissions, answer)
+        self._pay(messages)
+        self._around.acceptor.accept(group.submissions, answer)
 
-    def _line(self, number: int, submission: Submission, answer: Answer) -> bytes:
-        numbers = self._around.numbers
-        if isinstance(answer, Taken):
-            counted = numbers.duplicates if answer.duplicate else numbers.accepted[submission.traffic]
-            counted.n += 1
-            return taken_line(number, submission.ref, answer)
-        numbers.refused[answer.code].n += 1
-        return refused_line(number, submission.ref, answer)
+    def _note(self, group: _Group, answers: Sequence[Answer]) -> None:
+        """Write the answers into the group, each in its place, and count them."""
+        numbers, results = self._around.numbers, group.results
+        for (place, line), submission, one in zip(group.places, group.submissions, answers, strict=True):
+            if isinstance(one, Taken):
+                counted = numbers.duplicates if one.duplicate else numbers.accepted[submission.traffic]
+                counted.n += 1
+                results[place] = taken_line(line, submission.ref, one)
+            else:
+                numbers.refused[one.code].n += 1
+                results[place] = refused_line(line, submission.ref, one)
+        group.complete = True
 
     def _emit(self) -> None:
         """Write the results that are complete, as far as those before them are."""

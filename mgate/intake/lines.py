@@ -36,9 +36,12 @@ class Lines:
         pieces = (self._tail + data).split(b"\n")
         self._tail = pieces.pop()
         for piece in pieces:
-            self._add(found, piece)
+            if self._skipping or len(piece) > LONGEST_LINE:
+                self._add(found, piece)
+                self._skipping = False
+            elif piece and not piece.isspace():
+                found.append(NumberedLine(self._number, piece))
             self._number += 1
-            self._skipping = False
         if len(self._tail) > LONGEST_LINE:
             self._add(found, self._tail)
             self._skipping = True

@@ -289,3 +289,4 @@ def test_an_unfinished_line_is_kept_up_to_its_bound_and_no_further() -> None:
     assert cutter.feed(b"x" * (2 * LONGEST_LINE)) == []
     assert cutter.next_number == 2
     assert cutter.feed(b"\nok\n") == [(3, b"ok")]
+    assert cutter.feed(b"x" * (LONGEST_LINE + 1) + b"\nok\n") == [(4, None), (5, b"ok")]
