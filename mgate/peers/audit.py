@@ -104,6 +104,7 @@ class _Case(NamedTuple):
     rows: Mapping[int, Sequence[Submitted]]
     sent: Mapping[str, frozenset[str]]
     acknowledged: Mapping[str, frozenset[str]]
+    delay: float
 
     @property
     def parts(self) -> range:
@@ -135,11 +136,16 @@ class _Case(NamedTuple):
 
 
 def compare(
-    told: Sequence[Told], rows: Iterable[Row], says: Mapping[str, Sequence[Says]], drained: bool = True
+    told: Sequence[Told],
+    rows: Iterable[Row],
+    says: Mapping[str, Sequence[Says]],
+    drained: bool = True,
+    delay: float = 0.0,
 ) -> Findings:
     """Hold the three ledgers against one another.
 
-    `says` has the answer of mgate for every ref that was pushed; `drained` is False when no time was given to finish.
+    `says` has the answer of mgate for every ref that was pushed; `drained` is False when no time was given to finish;
+    `delay`: seconds that the line may have kept what mgate had written, before the operator read it.
     """
     ledger = list(rows)
     violations: list[Violation] = []
@@ -156,7 +162,7 @@ def compare(
         elif len(known) != 1 or known[0].id != row.id or ids[row.id] > 1:
             violations.append(_identity(row, known))
         else:
-            case = _Case(row, known[0], seen, sent, acknowledged)
+            case = _Case(row, known[0], seen, sent, acknowledged, delay)
             violations += (found for check in _CHECKS for found in check(case))
             if case.says.state in UNDER_WAY and drained:
                 violations.append(case.wrong(Kind.STUCK, "it has had its time"))
@@ -262,7 +268,7 @@ def _repeated(case: _Case) -> Iterator[Violation]:
 
 
 def _in_time(case: _Case) -> Iterator[Violation]:
-    end = case.told.answered_at + case.told.life + CLOCK_SLACK
+    end = case.told.answered_at + case.told.life + CLOCK_SLACK + case.delay
     for part in case.parts:
         for row in case.rows.get(part, ()):
             if row.at > end:

@@ -17,6 +17,9 @@ FOUND: Final = 20.0
 REBOUND: Final = 5.0
 """Seconds after the end of a fault in which every bind must stand again."""
 
+TRICKLES: Final = 2.0
+"""Seconds that a slow line may take besides for what it has read."""
+
 _LEFT_ALONE: Final = frozenset((Fault.HALF_OPEN, Fault.SILENT, Fault.DEAF))
 
 
@@ -32,7 +35,7 @@ class Link(Discipline):
 
     def course(self, course: Course) -> Course:
         """Limits of two seconds, so that a thousand faults take less than an hour."""
-        return course._replace(settings=SETTINGS)
+        return course._replace(settings=SETTINGS, delay=self._longest + TRICKLES)
 
     async def prepare(self, stage: Stage) -> None:
         """Put the proxy between."""

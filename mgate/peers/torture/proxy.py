@@ -44,8 +44,7 @@ class _Pipe:
         self._here = here
         self._down: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._up = up
-        self._open = asyncio.Event()
-        self._open.set()
+        self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
 
     async def run(self, port: int) -> None:
         """Carry octets until one side ends."""
@@ -71,7 +70,10 @@ class _Pipe:
         self.fault = fault
         if fault in _CLOSING:
             self.end(reset=fault is Fault.RESET)
-        self._open.set()
+        elif fault is None:
+            for sink, octets in self._held:
+                sink.write(octets)
+            self._held.clear()
 
     def end(self, *, reset: bool) -> None:
         """Close both sides."""
@@ -86,6 +88,7 @@ class _Pipe:
                     side[1].close()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, deaf: Fault) -> None:
+        """Carry one way. What comes under a fault is held, and read on, so that an end is seen: then it is gone."""
         try:
             while octets := await source.read(_CHUNK):
                 self.carried = time.monotonic()
@@ -93,10 +96,9 @@ class _Pipe:
                     self._here.watch(octets, self._heard)
                 else:
                     self._heard = self.carried
-                while self.fault in (Fault.HALF_OPEN, deaf):
-                    self._open.clear()
-                    await self._open.wait()
-                if self.fault is Fault.SLOW:
+                if self.fault in (Fault.HALF_OPEN, deaf):
+                    self._held.append((sink, octets))
+                elif self.fault is Fault.SLOW:
                     await self._trickle(octets, sink)
                 else:
                     sink.write(octets)

@@ -66,6 +66,7 @@ class Course(NamedTuple):
         script: of the operator, with ``{seed}``; window, binds: of the account.
         settings: lines for the end of the instance's configuration, where the account's section stands.
         drain: the longest last wait, seconds.
+        delay: what stands between holds octets for so many seconds at most, so that the operator reads them late.
         launcher: what runs the daemon; another one for a build that is broken on purpose.
     """
 
@@ -78,6 +79,7 @@ class Course(NamedTuple):
     binds: int = 2
     settings: str = ""
     drain: float = 90.0
+    delay: float = 0.0
     launcher: tuple[str, ...] = DAEMON
 
 
@@ -300,21 +302,23 @@ async def drain(push_socket: Path, refs: Sequence[str], limit: float, say: Say) 
     try:
         while True:
             before = _states(says)
-            for number, ref in enumerate(refs):
-                # What has ended is asked about once more, at the very end.
-                if not says.get(ref) or any(one.state not in ENDED for one in says[ref]):
-                    says[ref] = asker.ask(ref)
-                if number % 200 == 0:
-                    await asyncio.sleep(0)
+            # What has ended is asked about once more, at the very end.
+            open_ones = [ref for ref in refs if not says.get(ref) or any(one.state not in ENDED for one in says[ref])]
+            says |= await asyncio.to_thread(_ask, asker, open_ones)
             now, states = time.monotonic(), _states(says)
             if states != before:
                 changed = now
                 say(f"draining: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
             if now - began > limit or (now - changed > SETTLED and not any(states[state] for state in UNDER_WAY)):
-                return {ref: asker.ask(ref) for ref in refs}
+                return await asyncio.to_thread(_ask, asker, refs)
             await asyncio.sleep(1.0)
     finally:
         asker.close()
+
+
+def _ask(asker: Asker, refs: Sequence[str]) -> dict[str, tuple[Says, ...]]:
+    """In a thread: what stands between the daemon and its operator may live in our loop."""
+    return {ref: asker.ask(ref) for ref in refs}
 
 
 def _states(says: Mapping[str, tuple[Says, ...]]) -> Counter[str]:

@@ -26,6 +26,7 @@ class Kept(msgspec.Struct, frozen=True):
     seed: int
     window: int
     binds: int
+    delay: float
     says: Mapping[str, tuple[Says, ...]]
     words: Words
     restarts: tuple[float, ...]
@@ -58,7 +59,7 @@ class Verdict(NamedTuple):
 
 def judge(course: Course, discipline: Discipline, evidence: Evidence) -> Verdict:
     """Hold every promise against the evidence."""
-    findings = compare(evidence.told, evidence.rows, evidence.says)
+    findings = compare(evidence.told, evidence.rows, evidence.says, delay=course.delay)
     slots = course.window * course.binds
     besides = list(evidence.besides)
     over = [swept for swept in evidence.words.swept if swept > slots]
@@ -84,6 +85,7 @@ def keep(verdict: Verdict, course: Course, evidence: Evidence, folder: Path) -> 
         **as_json(verdict),
         "window": course.window,
         "binds": course.binds,
+        "delay": course.delay,
         "words": evidence.words,
         "says": evidence.says,
     }
@@ -97,7 +99,7 @@ def again(folder: Path, disciplines: Mapping[str, Discipline]) -> Verdict:
     told = list(told_ledger.read(folder / "told.ledger"))
     rows = list(smsc_ledger.read(folder / "smsc.ledger"))
     evidence = Evidence(told, rows, kept.says, kept.words, kept.restarts, kept.deeds, kept.besides)
-    course = Course(0, kept.seed, window=kept.window, binds=kept.binds)
+    course = Course(0, kept.seed, window=kept.window, binds=kept.binds, delay=kept.delay)
     return judge(course, disciplines[kept.discipline], evidence)
 
 

@@ -10,7 +10,7 @@ from mgate.peers.audit import Attempt, Kind, Says
 from mgate.peers.smsc.ledger import Ledger, Submitted
 from mgate.peers.told import Told, ToldLedger
 from mgate.peers.torture import verdict
-from mgate.peers.torture.clock import Clock
+from mgate.peers.torture.clock import OUR_LAG, WORST, Clock
 from mgate.peers.torture.kill import Kill
 from mgate.peers.torture.stage import Course, Evidence
 from mgate.peers.torture.stop import Stop
@@ -58,10 +58,17 @@ def test_a_stop_may_leave_no_doubt_and_cause_no_repeat() -> None:
 
 def test_a_clock_run_without_a_timer_is_void_and_a_late_timer_is_told() -> None:
     assert Clock().judge(evidence(), {})[0].startswith("void")
-    assert Clock().judge(evidence(deeds={"timers heard": 9, "largest timer error, ms": 31}), {}) == []
-    assert Clock().judge(evidence(deeds={"timers heard": 9, "largest timer error, ms": 900}), {}) == [
-        "a timer was 900 ms off its time"
-    ]
+    assert Clock().judge(evidence(deeds={"timers heard": 9, WORST: 49}), {}) == []
+    assert Clock().judge(evidence(deeds={"timers heard": 9, WORST: 900, OUR_LAG: 150}), {}) == []
+    late = Clock().judge(evidence(deeds={"timers heard": 9, WORST: 900, OUR_LAG: 100}), {})
+    assert late == ["a timer was 900 ms off its time, and ours 100 ms"]
+
+
+def test_a_line_that_keeps_octets_makes_the_operator_read_late(tmp_path: Path) -> None:
+    late = msgspec.structs.replace(SEEN, at=184.0)
+    assert [one.kind for one in verdict.judge(COURSE, Kill(), evidence(rows=[late])).violations] == [Kind.LATE]
+    late = msgspec.structs.replace(SEEN, at=184.0, validity="000000000001000R")
+    assert verdict.judge(COURSE._replace(delay=3.0), Kill(), evidence(rows=[late])).good
 
 
 def test_a_kept_folder_is_judged_again_and_a_torn_ledger_is_noticed(tmp_path: Path) -> None:
