@@ -59,6 +59,7 @@ def test_a_loop_that_hangs_is_ended_and_the_log_says_where_it_hung(world: World)
 
 def test_a_process_that_was_stopped_for_a_minute_is_not_hung(world: World) -> None:
     world.dog.turned()
+    world.pass_by(1.0)
     world.now += 60.0
     world.pass_by(5.0)
     assert not world.ends
