@@ -18,14 +18,14 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from mgate.peers.bench import backlog, events, operators, paced, rates
+from mgate.peers.bench import aged, backlog, events, operators, paced, rates
 from mgate.peers.bench.figures import Result, table
 from mgate.peers.bench.profile import Profiler
 from mgate.peers.bench.row import Row, Setting, run
 from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
 
-ROWS: Final[tuple[Row, ...]] = (*rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS, *events.ROWS)
+ROWS: Final[tuple[Row, ...]] = (*rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS, *aged.ROWS, *events.ROWS)
 ALL: Final = "all"
 
 
