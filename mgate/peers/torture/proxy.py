@@ -72,7 +72,8 @@ class _Pipe:
             self.end(reset=fault is Fault.RESET)
         elif fault is None:
             for sink, octets in self._held:
-                sink.write(octets)
+                if not sink.is_closing():
+                    sink.write(octets)
             self._held.clear()
 
     def end(self, *, reset: bool) -> None:
@@ -96,6 +97,8 @@ class _Pipe:
                     self._here.watch(octets, self._heard)
                 else:
                     self._heard = self.carried
+                if sink.is_closing():
+                    return
                 if self.fault in (Fault.HALF_OPEN, deaf):
                     self._held.append((sink, octets))
                 elif self.fault is Fault.SLOW:
@@ -108,7 +111,7 @@ class _Pipe:
 
     async def _trickle(self, octets: bytes, sink: asyncio.StreamWriter) -> None:
         at = 0
-        while at < len(octets):
+        while at < len(octets) and not sink.is_closing():
             size = self._here.random.randint(1, 40) if self.fault is Fault.SLOW else len(octets)
             sink.write(octets[at : at + size])
             await sink.drain()
