@@ -58,10 +58,13 @@ def _push() -> Schema:
     return {
         "operationId": "push",
         "summary": "Push one message",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Message")}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("Message"), "examples": {"code": {"value": _EXAMPLE}}}},
+        },
         "responses": {
-            "202": _answer("Taken: it is on the disk", "Accepted"),
-            "200": _answer("Known already, with the same content: the same id again", "Accepted"),
+            "202": _answer("Taken: it is on the disk", "Accepted") | _LINKS,
+            "200": _answer("Known already, with the same content: the same id again", "Accepted") | _LINKS,
             **_errors(400, 403, 408, 409, 413, 422, 429, 503),
         },
     }
@@ -72,7 +75,7 @@ def _batch() -> Schema:
         "operationId": "pushBatch",
         "summary": "Push many messages, one a line, and read the results while sending",
         "requestBody": {
-            "required": True,
+            "required": False,
             "description": f"Message objects, one a line (NDJSON), each of at most {LONGEST_LINE} octets; endless if "
             "you like. Blank lines are skipped and keep a quiet stream open.",
             "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
@@ -92,7 +95,7 @@ def _find() -> Schema:
         "name": "ref",
         "in": "query",
         "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": rules.LONGEST_REF},
+        "schema": {"type": "string", "minLength": 1},
     }
     found: Schema = {
         "type": "object",
@@ -233,6 +236,17 @@ def _errors(*statuses: int) -> Schema:
     return found
 
 
+_EXAMPLE: Final[Schema] = {
+    "ref": "core-482913", "to": "+375291110001", "class": "otp", "text": "Code 482913", "sender": "ExampleBank",
+}  # fmt: skip
+_BY_ID: Final[Schema] = {"id": "$response.body#/id"}
+_LINKS: Final[Schema] = {
+    "links": {
+        "show": {"operationId": "show", "parameters": _BY_ID},
+        "cancel": {"operationId": "cancel", "parameters": _BY_ID},
+        "find": {"operationId": "find", "parameters": {"ref": "$response.body#/ref"}},
+    }
+}
 _ID_SCHEMA: Final[Schema] = {"type": "string", "pattern": _ID_PATTERN}
 _ID: Final[Schema] = {"name": "id", "in": "path", "required": True, "schema": _ID_SCHEMA}
 _ERROR: Final[Schema] = {
