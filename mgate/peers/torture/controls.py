@@ -68,7 +68,7 @@ CONTROLS: Final[Mapping[str, Control]] = {
         "kill", 8, frozenset((Kind.REPEATED,)), mix=Mix(classes={"marketing": 0.7, "service": 0.3})
     ),
     "lost-link-returned": Control("link", 6, frozenset((Kind.REPEATED,))),
-    "stopped-without-drain": Control("stop", 4, words="a stop must leave none"),
+    "stopped-without-drain": Control("stop", 4, words="a stop must"),
     "full-disk-ignored": Control("full", 6, frozenset((Kind.LOST,))),
     "errors-swallowed": Control("errors", 6, frozenset((Kind.LOST,))),
     "timers-on-the-wall": Control("clock", 2, words="no enquire_link came"),

@@ -48,6 +48,11 @@ class Stop(Discipline):
             wrong.append(f"{counts['repeats']} repeats, {counts['repeats marked']} marked: a stop must cause none")
         if counts.get("parts in doubt"):
             wrong.append(f"{counts['parts in doubt']} parts in doubt: a stop must leave none")
+        lost = evidence.words.events.get("answers_lost", 0)
+        if lost:
+            wrong.append(
+                f"{lost} times answers were given up: a stop must wait for them, and this operator answers all"
+            )
         if evidence.words.swept:
             wrong.append(f"{len(evidence.words.swept)} starts found open attempts after an orderly stop")
         return wrong

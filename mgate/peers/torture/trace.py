@@ -18,7 +18,7 @@ CALLS: Final = (
     "renameat2"
 )
 SECTOR: Final = 512
-_LINE: Final = re.compile(rb"^(\d+) (\d+\.\d+) (.*)$", re.DOTALL)
+_LINE: Final = re.compile(rb"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
 _RESUMED: Final = re.compile(rb"^<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
 _CALL: Final = re.compile(rb"^(\w+)\((.*)\)\s+= (-?\d+)", re.DOTALL)
 _FD: Final = re.compile(rb"^(\d+)<([^>]*)>(\(deleted\))?")

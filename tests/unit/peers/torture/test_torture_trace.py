@@ -23,7 +23,7 @@ class Recorder:
         return hexed(str(self._root / name if name else self._root).encode())
 
     def call(self, text: str, thread: int = 7) -> None:
-        self.lines.append(f"{thread} {1000 + len(self.lines)}.5 {text}\n".encode())
+        self.lines.append(f"{thread}     {1000 + len(self.lines)}.5 {text}\n".encode())
 
     def opened(self, name: str, flags: str = "O_RDWR|O_CREAT", handle: int = 3) -> None:
         self.call(f'openat(AT_FDCWD, "{self.path(name)}", {flags}, 0600) = {handle}<{self.path(name)}>')

@@ -53,6 +53,7 @@ def test_a_stop_may_leave_no_doubt_and_cause_no_repeat() -> None:
     calm = {"repeats": 0, "repeats marked": 0, "parts in doubt": 0}
     assert Stop().judge(evidence(), calm) == []
     assert len(Stop().judge(evidence(), {**calm, "repeats marked": 1})) == 1
+    assert len(Stop().judge(evidence(words=Words({"answers_lost": 2}, (), {})), calm)) == 1
     assert len(Stop().judge(evidence(words=Words({}, (4,), {})), {**calm, "parts in doubt": 4})) == 2
 
 
