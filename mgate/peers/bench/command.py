@@ -41,12 +41,13 @@ class Machine(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """All rows of one run; `quick` figures are no measurement."""
+    """All rows of one run; `quick` figures are no measurement; `failed`: why a row gave none."""
 
     at: datetime
     machine: Machine
     quick: bool
     rows: tuple[Result, ...]
+    failed: dict[str, str]
 
 
 def chosen(names: Sequence[str]) -> list[Row]:
@@ -78,42 +79,45 @@ def _code() -> str:
     return done.stdout.strip()
 
 
-def measure(rows: Sequence[Row], given: argparse.Namespace, folder: Path, console: Console) -> list[Result]:
-    """Each row in a folder of its own; what was measured is shown also when a later row fails."""
+def measure(rows: Sequence[Row], given: argparse.Namespace, folder: Path, console: Console) -> Report:
+    """Each row in a folder of its own. A row that fails keeps its folder, and the others go on without it."""
     results: dict[str, Result] = {}
+    failed: dict[str, str] = {}
     profiler = Profiler((given.json or Path("profile")).absolute().parent) if given.profile else None
-    try:
-        for row in rows:
-            place = folder / row.name
-            place.mkdir()
-            console.print(f"{row.name}: {row.meaning}", highlight=False)
-            setting = Setting(
-                place, given.quick, given.messages, given.one_by_one, profiler, results, _Teller(console)
-            )  # fmt: skip
+    for row in rows:
+        place = folder / row.name
+        place.mkdir()
+        console.print(f"{row.name}: {row.meaning}", highlight=False)
+        tell = _Teller(console)
+        setting = Setting(place, given.quick, given.messages, given.one_by_one, profiler, results, tell)
+        try:
+            missing = [name for name in row.needs if name not in results]
+            if missing:
+                raise HouseError(f"it needs {', '.join(missing)}")
             results[row.name] = run(row, setting)
+        except (HouseError, BrokeProtocol, OSError) as fault:
+            failed[row.name] = str(fault)
+            console.print(f"{row.name} has failed: {fault}\nall is kept in {place}", markup=False, highlight=False)
+        else:
             if not given.keep:
                 shutil.rmtree(place)
-    finally:
-        if results:
-            _show(list(results.values()), given, console)
-    return list(results.values())
+    return Report(datetime.now(UTC), machine(), given.quick, tuple(results.values()), failed)
 
 
-def _show(results: list[Result], given: argparse.Namespace, console: Console) -> None:
-    report = Report(datetime.now(UTC), machine(), given.quick, tuple(results))
-    if given.json is not None:
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    out = Console() if sys.stdout.isatty() else Console(width=120)
-    out.print(table(results))
-    for result in results:
+def show(report: Report, out: Console) -> None:
+    """The table, what must be known to read it, and on what it was measured."""
+    out.print(table(report.rows))
+    for result in report.rows:
         for note in result.notes:
             out.print(f"{result.row}: {note}", highlight=False)
         for line in result.profile:
             out.print(f"{result.row}: {line}", highlight=False, markup=False)
-    if given.quick:
+    for name, why in report.failed.items():
+        out.print(f"{name} has failed: {why}", highlight=False, markup=False)
+    if report.quick:
         out.print("These were quick runs, to see that the rows work: their figures are no measurement.")
     one = report.machine
-    console.print(f"{one.processor}, {one.cores} cores, kernel {one.kernel}, Python {one.python}, {one.code}")
+    out.print(f"{one.processor}, {one.cores} cores, kernel {one.kernel}, Python {one.python}, {one.code}")
 
 
 class _Teller:
@@ -168,13 +172,12 @@ def main() -> int:
     gc.set_threshold(200_000, 20, 20)
     folder = Path(tempfile.mkdtemp(prefix="mb-", dir=given.folder))
     console = Console(stderr=True)
-    try:
-        measure(rows, given, folder, console)
-    except (HouseError, BrokeProtocol) as fault:
-        console.print(f"tools/bench: {fault}\nall is kept in {folder}", markup=False, highlight=False)
-        return 1
+    report = measure(rows, given, folder, console)
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    show(report, Console() if sys.stdout.isatty() else Console(width=120))
     if given.keep:
         console.print(f"kept in {folder}", highlight=False)
-    else:
+    elif not report.failed:
         shutil.rmtree(folder)
-    return 0
+    return 1 if report.failed else 0

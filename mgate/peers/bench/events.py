@@ -189,10 +189,8 @@ def _events(setting: Setting) -> Said:
 async def _beside(house: House, stock: Stock, messages: int) -> tuple[Load, Follower, float]:
     """Push a batch and follow its events: the load, what was read, and when the last ending was."""
     load, follower = Load(stock, Plan(messages)), Follower(house.socket, "bench", messages)
-    async with asyncio.TaskGroup() as group:
-        following = group.create_task(follower.run())
-        group.create_task(load.run(house.socket))
-    return load, follower, following.result()
+    ended, _ = await asyncio.gather(follower.run(), load.run(house.socket))
+    return load, follower, ended
 
 
 def _complete(stock: Stock, follower: Follower, messages: int) -> None:

@@ -81,9 +81,7 @@ def _line(house: House, place: int, messages: int) -> Line:
 
 
 async def _push(lines: list[Line]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for line in lines:
-            group.create_task(line.load.run(line.house.socket))
+    await asyncio.gather(*(line.load.run(line.house.socket) for line in lines))
 
 
 def _figures(line: Line, clock: OneClock, messages: int) -> tuple[Figure, Figure]:

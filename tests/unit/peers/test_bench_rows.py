@@ -224,3 +224,25 @@ def test_latency_is_from_the_moment_that_was_due_to_the_first_part_and_a_message
     del first[stock.fingerprints(1)[0]]
     with pytest.raises(HouseError, match="message 1 of 2 never came"):
         submit_latencies(load, told(**first), clock)
+
+
+def test_a_row_that_fails_is_told_and_kept_and_the_others_go_on(tmp_path: Path) -> None:
+    def fails(setting: Setting) -> Said:
+        (setting.folder / "words").touch()
+        raise HouseError("it fell")
+
+    rows = [
+        Row("one", "falls", fails),
+        Row("two", "stands", lambda _: Said((Figure("rate", (7.0,)),))),
+        Row("three", "leans on one", lambda _: Said(()), ("one",)),
+    ]
+    given = command._arguments().parse_args(["--quick", "one"])
+    out = io.StringIO()
+    report = command.measure(rows, given, tmp_path, Console(file=out))
+    assert [result.row for result in report.rows] == ["two"]
+    assert report.failed == {"one": "it fell", "three": "it needs one"}
+    assert (tmp_path / "one" / "words").exists()
+    assert not (tmp_path / "two").exists()
+    command.show(report, Console(file=out, width=120))
+    assert "one has failed: it fell" in out.getvalue()
+    assert "no measurement" in out.getvalue()
