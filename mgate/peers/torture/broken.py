@@ -73,7 +73,7 @@ def slot_freed_early() -> None:
     """
     from mgate.dispatch.slots import Slots  # noqa: PLC0415  # after the reactor
 
-    Slots.room = lambda _self, binds, **_: 1000 if binds else 0  # type: ignore[method-assign]  # broken on purpose
+    Slots.room = lambda _self, binds, *_, **__: 1000 if binds else 0  # type: ignore[method-assign]  # broken on purpose
     Slots._room_on = lambda *_: 1000  # type: ignore[method-assign]  # noqa: SLF001  # the same
 
 
@@ -131,7 +131,7 @@ def stopped_without_drain() -> None:
     """SIGTERM waits for no answer."""
     from mgate.dispatch.dispatcher import Dispatcher  # noqa: PLC0415  # after the reactor
 
-    Dispatcher.drain = lambda _self, done, *_: done(False)  # type: ignore[method-assign]  # broken on purpose
+    Dispatcher.drain = lambda _self, done, *_, **__: done(False)  # type: ignore[method-assign]  # broken on purpose
 
 
 def timers_on_the_wall() -> None:

@@ -55,6 +55,8 @@ def _killed_at(*points: str) -> Callable[[], Discipline]:
     return lambda: Kill((0.02, 1.0), points)
 
 
+NEVER_REPEATED: Final = Mix(classes={"marketing": 0.7, "service": 0.3})
+
 CONTROLS: Final[Mapping[str, Control]] = {
     "acknowledged-before-commit": Control(
         _killed_at("accept.before_commit", "answer.after_write"), 6, frozenset((Kind.LOST,))
@@ -62,11 +64,17 @@ CONTROLS: Final[Mapping[str, Control]] = {
     "receipt-answered-before-commit": Control(
         _killed_at("receipt.before_commit", "receipt.after_answer"), 8, frozenset((Kind.RECEIPT_LOST,))
     ),
-    "slot-freed-early": Control("kill", 6, words="more open attempts than", rate=300.0, window=5),
-    "repeated-from-the-wrong-state": Control("kill", 6, frozenset((Kind.REPEATED,))),
-    "marketing-repeated": Control(
-        "kill", 8, frozenset((Kind.REPEATED,)), mix=Mix(classes={"marketing": 0.7, "service": 0.3})
+    "slot-freed-early": Control(
+        _killed_at("submit.after_write", "response.before_read"),
+        6,
+        words="more open attempts than",
+        rate=300.0,
+        window=5,
     ),
+    "repeated-from-the-wrong-state": Control(
+        _killed_at("submit.after_write"), 6, frozenset((Kind.REPEATED,)), mix=NEVER_REPEATED
+    ),
+    "marketing-repeated": Control(_killed_at("submit.after_write"), 6, frozenset((Kind.REPEATED,)), mix=NEVER_REPEATED),
     "lost-link-returned": Control("link", 6, frozenset((Kind.REPEATED,))),
     "stopped-without-drain": Control("stop", 4, words="a stop must"),
     "full-disk-ignored": Control("full", 6, frozenset((Kind.LOST,))),

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,7 +51,11 @@ ROUNDS: Final[Mapping[str, int]] = {
     "kill": 100, "link": 50, "stop": 30, "stall": 10, "full": 10, "limit": 10, "errors": 20, "readonly": 5,
     "clock": 8, "power": 100,
 }  # fmt: skip
-SHORT: Final[Sequence[tuple[str, int]]] = (("kill", 20), ("link", 8), ("stop", 4), ("stall", 2))
+SHORT: Final[Sequence[tuple[str, int]]] = (("kill", 16), ("link", 6), ("stop", 4), ("limit", 2), ("stall", 2))
+_SHORT_STALL: Final = 3.0
+_BESIDE: Final = 3
+"""Runs of the short form beside one another: each waits more than it works."""
+
 _CHAPTER: Final = 100
 
 
@@ -71,9 +76,9 @@ def main() -> int:
     given.folder.mkdir(exist_ok=True)
     console.print(f"torture {given.kind} --seed {given.seed}, evidence in {given.folder}")
     if given.kind == "short":
-        return _end(given, console, [_run(name, rounds, given, console) for name, rounds in SHORT], controls.SHORT)
+        return _short(given, console)
     if given.kind == "controls":
-        return _end(given, console, [], given.names or tuple(controls.CONTROLS))
+        return _end(given, console, [], _controls(given, console))
     lacking = missing(MAKE[given.kind]().needs)
     if lacking:
         console.print(f"torture {given.kind} cannot be run here: {lacking}")
@@ -81,14 +86,39 @@ def main() -> int:
     return _end(given, console, [_run(given.kind, given.rounds or ROUNDS[given.kind], given, console)], ())
 
 
-def _end(
-    given: argparse.Namespace, console: Console, verdicts: Sequence[Verdict], wanted: Sequence[str]
-) -> int:  # fmt: skip
-    """Run the controls that are wanted, say what came of all, and leave no more behind than is needed."""
+def _short(given: argparse.Namespace, console: Console) -> int:
+    """A little of all, beside one another."""
+    make: dict[str, Callable[[], Discipline]] = {**MAKE, "stall": lambda: Stall(_SHORT_STALL)}
+    quiet = Say()
+
+    def one(name: str, rounds: int) -> Verdict:
+        discipline = make[name]()
+        course = discipline.course(_course(given, rounds, given.seed))
+        return once(course, discipline, given.folder / name, quiet)
+
+    with ThreadPoolExecutor(_BESIDE) as pool:
+        runs = [pool.submit(one, name, rounds) for name, rounds in SHORT]
+        tries = [
+            pool.submit(controls.run, name, given.seed, given.folder / name, make, quiet) for name in controls.SHORT
+        ]
+        verdicts, caught = [run.result() for run in runs], [one.result() for one in tries]
+    for found in verdicts:
+        verdict.show(found, console)
+    return _end(given, console, verdicts, caught)
+
+
+def _controls(given: argparse.Namespace, console: Console) -> Sequence[controls.Caught]:
     caught = []
-    for name in wanted:
+    for name in given.names or controls.CONTROLS:
         with _told(console, f"control {name}", 1) as say:
             caught.append(controls.run(name, given.seed, given.folder / name, MAKE, say))
+    return caught
+
+
+def _end(
+    given: argparse.Namespace, console: Console, verdicts: Sequence[Verdict], caught: Sequence[controls.Caught]
+) -> int:  # fmt: skip
+    """Say what came of all, and leave no more behind than is needed."""
     if caught:
         console.print(controls.table(caught))
     good = all(one.good for one in verdicts) and all(one.caught for one in caught)
