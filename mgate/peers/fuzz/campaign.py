@@ -47,7 +47,12 @@ class Result(NamedTuple):
 
 
 def attack(
-    target: Target, cases: int, seed: int, kept: Sequence[bytes] = (), say: Callable[[str], object] = str
+    target: Target,
+    cases: int,
+    seed: int,
+    kept: Sequence[bytes] = (),
+    say: Callable[[str], object] = str,
+    most: int = 100,
 ) -> Result:
     """Run `cases` cases, after the corpus itself.
 
@@ -55,12 +60,13 @@ def attack(
         seed: the same seed, corpus and code make the same cases.
         kept: more for the corpus, such as former findings.
         say: told now and then how it goes.
+        most: so many kinds of findings end the campaign early.
     """
     random = Random(f"{target.name} {seed}")  # noqa: S311  # repeatable on purpose
     corpus = [*target.seeds, *kept]
     first = [*target.huge, *corpus]
     fixed, found, slowest = len(corpus), dict[str, Finding](), 0.0
-    began, resident, tell = time.perf_counter(), 0, max(cases // 10, 1)
+    began, resident, tell, n = time.perf_counter(), 0, max(cases // 10, 1), -1
     for n in range(cases):
         if n < len(first):
             case = first[n]
@@ -74,12 +80,13 @@ def attack(
         finding, slowest = _try(target, case, slowest)
         if finding is not None and finding.kind not in found:
             found[finding.kind] = _shorter(target, finding)
+            if len(found) == most:
+                break
         if n % tell == tell - 1:
             resident = resident or _resident()
             say(f"{target.name}: {n + 1:,} cases, {len(found)} findings")
-    return Result(
-        target.name, cases, time.perf_counter() - began, slowest, _resident() - resident, tuple(found.values())
-    )
+    grown = _resident() - resident if resident else 0
+    return Result(target.name, n + 1, time.perf_counter() - began, slowest, grown, tuple(found.values()))
 
 
 def _try(target: Target, case: bytes, slowest: float) -> tuple[Finding | None, float]:
