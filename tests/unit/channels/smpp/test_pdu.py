@@ -257,3 +257,11 @@ def test_no_body_raises_anything_but_a_pdu_error(body: bytes) -> None:
             refusals.append(error)
     assert all(error.status and str(error) for error in refusals)
     assert pdu.parse_tlvs(body, 0) is not None
+
+
+def test_of_tlvs_without_end_the_first_256_are_read() -> None:
+    # Found by fuzzing: 16,000 of them took 5 ms.
+    tlvs = pdu.parse_tlvs(b"".join(pdu.pack_tlv(tag, b"") for tag in range(16_000)), 0)
+    assert (len(tlvs), tlvs.truncated) == (256, True)
+    whole = pdu.parse_tlvs(b"".join(pdu.pack_tlv(tag, b"") for tag in range(256)), 0)
+    assert (len(whole), whole.truncated) == (256, False)

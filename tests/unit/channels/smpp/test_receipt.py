@@ -440,3 +440,11 @@ def test_a_match_proves_a_pairing_only_when_no_other_explains_it() -> None:
 def test_an_id_of_zeros_is_zero() -> None:
     assert canonical_id("0000") == "0"
     assert id_forms("00") == ("0",)
+
+
+def test_fields_are_looked_for_in_the_first_512_octets_whatever_the_length() -> None:
+    payload = b"stat:x " * 9000 + b"id:7F3A91"  # found by fuzzing: it took 10 ms
+    found = read_receipt(delivered(tlvs=pdu.pack_tlv(pdu.TLV_MESSAGE_PAYLOAD, payload)))
+    assert isinstance(found, Unreadable)
+    near = read(tlvs=pdu.pack_tlv(pdu.TLV_MESSAGE_PAYLOAD, b"id:7F3A91 " + b"stat:x " * 9000))
+    assert near.operator_id == "7F3A91"
