@@ -26,6 +26,7 @@ from mgate.peers.told import Told
 UNDER_WAY: Final = frozenset(("waiting", "ready", "leased"))
 OPEN_ENDED: Final = frozenset(("sent", "uncertain", "no_receipt"))
 ENDED: Final = frozenset(("delivered", "undelivered", "expired", "cancelled"))
+FAILED: Final = frozenset(("undelivered", "expired", "cancelled"))
 MOST_SUBMITS: Final = {"otp": 2, "fraud": 2, "transaction": 2, "service": 2, "marketing": 1}
 CLOCK_SLACK: Final = 1.0
 """Seconds: an answer is read some time after the commit that it tells of, and validity_period counts whole seconds."""
@@ -242,6 +243,8 @@ def _unexplained(case: _Case, part: int) -> str:
         return "" if case.rows else "it ended undelivered, and no part of it was submitted"
     if not doubts:
         return "no attempt is marked in doubt"
+    if any(case.state(other) in FAILED for other in case.parts):
+        return ""  # a part is never repeated beside one that has failed: the message cannot arrive whole any more
     if case.told.traffic in REPEATED_AT_ONCE and len(attempts) < MOST_SUBMITS[case.told.traffic]:
         left = _life_left(case, doubts[0])
         if left > REPEAT_NEEDS:

@@ -51,7 +51,7 @@ ROUNDS: Final[Mapping[str, int]] = {
     "kill": 100, "link": 50, "stop": 30, "stall": 10, "full": 10, "limit": 10, "errors": 20, "readonly": 5,
     "clock": 8, "power": 100,
 }  # fmt: skip
-SHORT: Final[Sequence[tuple[str, int]]] = (("kill", 16), ("link", 6), ("stop", 4), ("limit", 2), ("stall", 2))
+SHORT: Final[Sequence[tuple[str, int]]] = (("kill", 12), ("link", 6), ("stop", 4), ("limit", 2), ("stall", 2))
 _SHORT_STALL: Final = 3.0
 _BESIDE: Final = 3
 """Runs of the short form beside one another: each waits more than it works."""

@@ -147,6 +147,16 @@ def test_a_code_in_doubt_with_time_to_live_must_have_been_sent_again() -> None:
     assert ledgers.kinds() == []
 
 
+def test_a_code_in_doubt_is_not_sent_again_beside_a_part_that_failed() -> None:
+    ledgers = Ledgers().add("a", parts=2, traffic="otp", state="uncertain")
+    del ledgers.rows[3:]
+    attempts = (Attempt(1, 1, "undelivered", stamp(NOW)), Attempt(2, 1, "in_doubt", stamp(NOW)))
+    ledgers.bend("a", attempts=attempts, part_states=(PartState(1, "sent"), PartState(2, "uncertain")))
+    assert ledgers.kinds() == [Kind.MISSING]
+    ledgers.bend("a", part_states=(PartState(1, "undelivered"), PartState(2, "uncertain")))
+    assert ledgers.kinds() == []
+
+
 def test_an_extra_row_is_a_repeat_unless_mgate_marks_it() -> None:
     ledgers = Ledgers().add("a")
     ledgers.submit("a")
