@@ -10,9 +10,8 @@ from pathlib import Path
 from mgate.daemon.logs import bug
 from mgate.model.message import ENDED
 from mgate.seal.errors import SealError
-from mgate.spool.engine import StoreBroken
+from mgate.spool.engine import StoreBroken, Told
 from mgate.spool.lifecycle import CannotHappen
-from mgate.spool.store import Told
 from mgate.spool.verbs import Fit
 from mgate.telemetry import Alarm, Event, Log, Telemetry
 
@@ -89,7 +88,7 @@ class Ears:
         if self._telemetry.sound(Alarm.RECORD_QUARANTINED, raised=True):
             self._log(Event.ALARM_RAISED, alarm=Alarm.RECORD_QUARANTINED.value)
 
-    def damaged_file(self, path: Path, error: sqlite3.Error) -> None:
+    def damaged_file(self, path: Path, error: sqlite3.Error | SealError) -> None:
         """A file of history cannot be read."""
         self._log(Event.RECORD_QUARANTINED, path=str(path), error=type(error).__name__, detail=str(error))
         if self._telemetry.sound(Alarm.RECORD_QUARANTINED, raised=True):

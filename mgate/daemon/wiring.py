@@ -45,15 +45,17 @@ from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
 from mgate.seal.tags import Tags
+from mgate.spool.checkpoint import Checkpointer
 from mgate.spool.desk import Desk
+from mgate.spool.engine import News
 from mgate.spool.front import Front
 from mgate.spool.history import HistoryReader, HistoryWriter, PastRefs
-from mgate.spool.keeper import HistoryThread, Keeper
+from mgate.spool.keeper import HistoryThread, Keeper, Over
 from mgate.spool.reader import SqliteReader
 from mgate.spool.schema import examine
-from mgate.spool.sealing import Sealing
+from mgate.spool.sealing import JOURNAL_GROUP, Blocks, Sealing
 from mgate.spool.service import Asker, Writer
-from mgate.spool.store import Checkpointer, SqliteStore
+from mgate.spool.store import SqliteStore
 from mgate.spool.turn import SameNumber
 from mgate.telemetry import Level, Log, Telemetry
 
@@ -117,6 +119,7 @@ def groups_of(config: Config) -> tuple[Group, ...]:
         Group("otp", Cut.HOUR, int(kept.otp)),
         Group("notice", Cut.DAY, int(kept.notice)),
         Group("marketing", Cut.DAY, int(kept.marketing)),
+        Group(JOURNAL_GROUP, Cut.DAY, config.spool.journal_days * 86_400),
     )
 
 
@@ -158,19 +161,28 @@ def _memory(
     # Before anything is written, keys of new periods included.
     examine(path, keyring.database)
     keyring.prepare(groups, wall())
-    tags = Tags(keyring)
-    store = SqliteStore(path, keyring.database, _same_number(tags), PastRefs(folder), ears.journalled)
-    ears.swept(store.sweep(int(wall() * 1000)))
-    ids = IdSource(store.greatest_id())
+    tags, ids = Tags(keyring), IdSource()
     sealing = Sealing(keyring, Sealer(keyring, keyring.database), tags, ids, canonical_id)
-    writer = Writer(store, post, wall, time.monotonic, ears, ears.broken, ears.bug)
+    past = PastRefs(folder)
+    store = SqliteStore(path, keyring.database, _same_number(tags), past, sealing.box(), sealing.words)
+    ears.swept(store.sweep(int(wall() * 1000)))
+    ids.go_on(store.greatest_id())
+    over = Over()
+
+    def heard(news: News) -> None:
+        ears.journalled(news.told)
+        over.add(news.over)
+
+    writer = Writer(store, reactor.callLater, post, wall, time.monotonic, ears, heard, ears.broken, ears.bug)
     near = Asker(SqliteReader(path), post, ears.bug)
     far = Asker(SqliteReader(path), post, ears.bug)
     front = Front(writer, near, sealing, wall, ears.fits, ears.damaged)
-    history = HistoryThread(HistoryWriter(folder), Checkpointer(path), post)
+    blocks = Blocks(Sealer(keyring, keyring.database))
+    history = HistoryThread(HistoryWriter(folder, blocks), Checkpointer(path), post)
     days = config.spool.reference_days, config.spool.journal_days
-    keeper = Keeper(front, history, sealing, keyring, groups, *days, reactor, wall, ears)
-    desk = Desk(front, far, HistoryReader(folder, ears.damaged_file), sealing, keyring, wall, ears.damaged)
+    keeper = Keeper(front, history, over, keyring, groups, *days, reactor, wall, ears)
+    past_stories = HistoryReader(folder, Blocks(Sealer(keyring, keyring.database)), ears.damaged_file)
+    desk = Desk(front, far, past_stories, sealing, keyring, wall, ears.damaged)
     return Memory(ears, sealing, writer, front, near, far, history, keeper, desk)
 
 

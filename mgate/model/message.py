@@ -50,6 +50,10 @@ class IdSource:
     def __init__(self, after: int = 0) -> None:
         self._next = after + MAX_PARTS + 1
 
+    def go_on(self, after: int) -> None:
+        """Go on from another greatest id, if it is greater."""
+        self._next = max(self._next, after + MAX_PARTS + 1)
+
     def take(self, now_ms: int, parts: int) -> MessageId:
         """The id of a message of ``parts`` parts, made at ``now_ms`` (milliseconds since 1970)."""
         self._next = first = max(self._next, now_ms << COUNT_BITS)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from mgate.model.message import COUNT_BITS, MessageId
 from mgate.model.ports import NoAnswer
 from mgate.model.view import MessageView
@@ -17,16 +15,17 @@ from mgate.seal.errors import SealError
 from mgate.seal.keyring import Keyring
 from mgate.spool.engine import Reader, Record
 from mgate.spool.front import Front
-from mgate.spool.history import FoundStory, HistoryReader
+from mgate.spool.history import HistoryReader
+from mgate.spool.rows import Row
 from mgate.spool.sealing import Sealing
 from mgate.spool.service import Asker
-from mgate.spool.story import Story, story_of, view_of
+from mgate.spool.story import StoredStory, view_of
 from mgate.spool.verbs import Cancelled, NotKept
 
 _MOST: Final = 20
 """A reference stands at most once a client; more than so many clients are not looked through."""
 
-Found = tuple[list[Record], list[FoundStory]]
+Found = tuple[list[Record], list[StoredStory]]
 _LATER: Final[Found | NoAnswer] = NoAnswer.LATER
 
 
@@ -55,7 +54,6 @@ class Desk:
         self._keyring = keyring
         self._wall = wall
         self._on_damaged = on_damaged
-        self._read = msgspec.msgpack.Decoder(Story).decode
 
     def show(self, client: str, message: MessageId, answer: Callable[[MessageView | NoAnswer | None], None]) -> None:
         """See ``model.ports.Desk``."""
@@ -83,7 +81,7 @@ class Desk:
             tags = [(one, self._sealing.ref_tag(one, ref)) for one in clients]
             live = reader.records(reader.by_ref(tags))
             wanted = [(period, tag) for _, tag in tags for period in numbers]
-            ended = [] if len(live) == len(clients) else self._history.by_tag("ref_tag", wanted, _MOST)
+            ended = [] if len(live) == len(clients) else self._history.by_tag(wanted, _MOST)
             return live, ended
 
         def told(found: Found | NoAnswer) -> None:
@@ -98,7 +96,7 @@ class Desk:
 
         def question(reader: Reader) -> Found | NoAnswer:
             live = reader.records(reader.by_phone(tags, limit))
-            return live, self._history.by_tag("phone_tag", list(zip(numbers, tags, strict=True)), limit)
+            return live, self._history.by_tag(list(zip(numbers, tags, strict=True)), limit)
 
         def told(found: Found | NoAnswer) -> None:
             answer(found if isinstance(found, NoAnswer) else self._views("", found)[:limit])
@@ -124,36 +122,21 @@ class Desk:
         now = int(self._wall() * 1000)
         live, ended = found
         views: dict[int, MessageView] = {}
-        for record in live:
-            head = record.rows[0]
-            if not client or head.client == client:
-                self._open(head.id, lambda record=record: self._live(record), views, now, admin=not client)  # type: ignore[misc]  # bound now
-        for one in ended:
-            if (not client or one.client == client) and one.message not in views:
-                self._open(one.message, lambda one=one: self._ended(one), views, now, admin=not client, old=True)  # type: ignore[misc]  # bound now
+        for rows, envelope, old in [
+            *((record.rows, record.envelope, False) for record in live),
+            *((story.rows, story.envelope, True) for story in ended),
+        ]:
+            head = rows[0]
+            if (not client or head.client == client) and head.id not in views:
+                try:
+                    views[head.id] = self._view(rows, envelope, now, old=old, admin=not client)
+                except SealError as error:
+                    self._on_damaged(head.id, error)
         return [views[message] for message in sorted(views, reverse=True)]
 
-    def _open(  # one value of each kind
-        self,
-        message: int,
-        story: Callable[[], Story],
-        views: dict[int, MessageView],
-        now: int,
-        *,
-        admin: bool,
-        old: bool = False,
-    ) -> None:
-        try:
-            views[message] = view_of(story(), now, in_history=old, admin=admin)
-        except SealError as error:
-            self._on_damaged(message, error)
-
-    def _live(self, record: Record) -> Story:
-        envelope = self._sealing.envelope(record.rows[0], record.envelope)
-        return story_of(record, envelope, "", self._sealing.operator_id)
-
-    def _ended(self, one: FoundStory) -> Story:
-        return self._read(self._sealing.open_story(one))
+    def _view(self, rows: Sequence[Row], sealed: bytes, now: int, *, old: bool, admin: bool) -> MessageView:
+        envelope = self._sealing.envelope(rows[0], sealed)
+        return view_of(rows, envelope, self._sealing.operator_id, now, in_history=old, admin=admin)
 
     # ---- periods ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from mgate.model.message import State, TrafficClass
 from mgate.model.ready import Ask, Ready
 from mgate.spool.rows import Attempt, JournalRow, Row
@@ -32,20 +34,77 @@ class ForeignSpool(Exception):
 
 
 class Record(NamedTuple):
-    """A whole message as it is kept: what a trace shows and what history copies.
+    """A whole live message as it is kept: its parts in order, the first with the events.
 
-    Attributes:
-        rows: its parts in order; ``attempts``: all of them, by part and number; ``journal``: its rows, first to last.
-        body: None when the text has been erased.
+    ``body``: None when the text has been erased.
     """
 
     rows: tuple[Row, ...]
-    attempts: tuple[Attempt, ...]
-    journal: tuple[JournalRow, ...]
     ref_tag: bytes
     content_tag: bytes
     envelope: bytes
     body: bytes | None
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """All tries of all parts, in their order."""
+        return tuple(attempt for row in self.rows for attempt in row.tries)
+
+    @property
+    def journal(self) -> tuple[JournalRow, ...]:
+        """The message's events."""
+        return tuple(self.rows[0].events)
+
+
+class Told(NamedTuple):
+    """A change of a message's state: on which route, which event, and milliseconds after its acceptance."""
+
+    route: str
+    event: str
+    after: int
+
+
+class Ending(msgspec.Struct, frozen=True, gc=False):
+    """A message that has ended, ready for its history file; moments in milliseconds.
+
+    Attributes:
+        ended: the moment of its last event; ``event``: the journal's last sequence for it when it was copied.
+        story: its sealed envelope and its rows (msgpack), as ``story`` reads them.
+    """
+
+    message: int
+    parts: int
+    client: str
+    traffic: int
+    state: State
+    created: int
+    ended: int
+    period: int
+    ref_tag: bytes
+    content_tag: bytes
+    phone_tag: bytes
+    event: int
+    story: bytes
+
+    def __repr__(self) -> str:
+        return f"Ending({self.message})"
+
+
+class News(NamedTuple):
+    """What a commit has changed, for who wants to hear of it: only to be told when it is on the disk."""
+
+    told: list[Told]
+    over: list[Ending]
+    journalled: bool
+
+
+class StoredEvents(NamedTuple):
+    """A run of the journal's events, sealed together: ``events`` of them from sequence ``first``."""
+
+    first: int
+    events: int
+    period: int
+    sealed: bytes
 
 
 class Count(NamedTuple):
@@ -70,14 +129,25 @@ class Waiting(NamedTuple):
 
 
 class Store(Protocol):
-    """The one writer. Synchronous; called from one thread only."""
+    """The one writer. Its calls never overlap."""
 
-    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
-        """Answer a batch of verbs in one durable transaction; ``now`` in milliseconds since 1970.
+    def work(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+        """Answer a batch of verbs in one transaction; ``now`` in milliseconds since 1970.
+
+        Nothing of it is durable, and nobody may be answered, before ``flush`` has come back. A batch that raised has
+        changed nothing.
 
         Raises:
             StoreFull: nothing happened and another try may do better.
             StoreBroken: whether it happened is not known; the process must end.
+            CannotHappen: a bug of ours.
+        """
+
+    def flush(self) -> News:
+        """Have what ``work`` did on the disk when it returns. May wait for the disk; may be called on another thread.
+
+        Raises:
+            StoreFull, StoreBroken: as ``work``; the whole batch is undone.
         """
 
     def sweep(self, now: int) -> int:
@@ -88,6 +158,9 @@ class Store(Protocol):
 
     def tend(self, now: int) -> bool:
         """A slice of work in the background, a few milliseconds long; whether there is more to do."""
+
+    def tidy(self) -> None:
+        """Asked once a second while nothing else is to be done: leave no trace of what has been erased."""
 
     def close(self) -> None:
         """Leave everything on the disk, tidy."""
@@ -108,11 +181,20 @@ class Reader(Protocol):
     def by_phone(self, tags: Sequence[bytes], limit: int) -> list[int]:
         """The newest live messages to a number, by its tag in each period."""
 
-    def ended(self, now: int, limit: int) -> list[int]:
-        """The messages that may move to history."""
+    def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
+        """The messages with ids above ``after`` that may move to history, and where to go on, 0 when all were seen.
 
-    def next_wake(self) -> int:
-        """The next moment at which the clock has something to say about a live part; 0 for none."""
+        At most ``limit`` rows are looked at. A commit tells of what ends in it by itself: this is for a start.
+        """
+
+    def events(self, after: int, limit: int) -> list[StoredEvents]:
+        """The journal's next runs of events with one beyond sequence ``after``, at most ``limit`` of them."""
+
+    def last_event(self) -> int:
+        """The journal's last sequence, 0 for an empty one."""
+
+    def cursor(self, client: str, feed: str) -> int:
+        """The durable cursor of a feed, 0 for one that was never acknowledged."""
 
     def waiting(self) -> list[Waiting]:
         """What waits, by route and lane; from an index alone, so that it may be asked often."""

@@ -18,6 +18,8 @@ from mgate.spool.sealing import Sealing
 from mgate.spool.service import Asker, Writer
 from mgate.spool.verbs import (
     Accept,
+    Ack,
+    Acked,
     Cancel,
     Cancelled,
     Clash,
@@ -153,6 +155,14 @@ class Front:
     def trim(self, trim: Trim, done: Callable[[int | NotKept], None]) -> None:
         """Drop what is only kept for a while."""
         self._writer.put(trim, trim.limit, _typed(done))
+
+    def acknowledge(self, ack: Ack, done: Callable[[Acked | NotKept], None]) -> None:
+        """A feed has what the journal holds up to a cursor."""
+        self._writer.put(ack, 1, _typed(done), urgent=True)
+
+    def tidy(self) -> None:
+        """Let the store tidy up when nothing else is to be done."""
+        self._writer.tidy()
 
     def settled(self, done: Callable[[], None]) -> None:
         """Answered when everything put before is on the disk, or was refused."""

@@ -1,12 +1,13 @@
-"""History: sealed files of ended messages, one for each period of a retention group, and the memory of references.
+"""History: files of ended messages, one for each period of a retention group, and the memory of references.
 
-An ended message leaves the live spool for the file of the period that it was accepted in, as one sealed story. When
-the period's retention ends, the file goes and its key with it: never a mass DELETE. Beside them stand files of
-references, one for each day on which messages ended, so that a reference is remembered for its days whatever its
-message's retention, and forgotten by deleting a file.
+An ended message leaves the live spool for the file of the period that it was accepted in. What ended together stands
+there in one sealed block; beside the blocks stand tags, so that a message is found by its number or its reference
+without opening any other. When the period's retention ends, the file goes and its key with it: never a mass DELETE.
+Apart from them stand files of references, one for each day on which messages ended, so that a reference is remembered
+for its days whatever its message's retention, and forgotten by deleting a file.
 
-The order of a move: the story is on the disk, then the reference, then the live spool forgets. A crash in between moves
-the message again, and the second copy takes the place of the first.
+The order of a move: the block is on the disk, then the references, then the live spool forgets. A crash in between
+moves the messages again; of a message that stands in two blocks the later one counts.
 """
 
 from __future__ import annotations
@@ -16,35 +17,48 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from mgate.model.message import State
+from mgate.seal.errors import SealError
+from mgate.spool.engine import Ending
 from mgate.spool.rows import KnownRef
 from mgate.spool.shelf import nonempty
+from mgate.spool.story import StoredStory, read_stories
 
-_BUCKET: Final = 1 << 14
+BLOCK: Final = 500
+"""Stories that one block holds at most."""
+
+STRAGGLER: Final = 600_000
+"""Milliseconds from acceptance to end beyond which a message goes into a block of its likes: so the ids of a block
+stand close together, and few blocks must be opened to find one."""
+
+_BUCKET: Final = 1 << 12
 _OPEN_FILES: Final = 8
 _RUN: Final = 1_000
+_SIZES: Final = (256, 64, 16, 4, 1)
 
 _STORIES: Final = """
-    CREATE TABLE IF NOT EXISTS story (
+    CREATE TABLE IF NOT EXISTS block (
         id INTEGER PRIMARY KEY,
-        bucket INTEGER NOT NULL,
-        client TEXT NOT NULL,
-        class INTEGER NOT NULL,
-        state INTEGER NOT NULL,
-        created INTEGER NOT NULL,
-        expires INTEGER NOT NULL,
-        ended INTEGER NOT NULL,
-        ref_tag BLOB NOT NULL,
-        phone_tag BLOB NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        stories INTEGER NOT NULL,
         sealed BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX IF NOT EXISTS story_ref ON story (bucket, ref_tag);
-    CREATE INDEX IF NOT EXISTS story_phone ON story (bucket, phone_tag);
+    CREATE INDEX IF NOT EXISTS block_last ON block (last);
+    CREATE TABLE IF NOT EXISTS tag (
+        bucket INTEGER NOT NULL,
+        tag BLOB NOT NULL,
+        message INTEGER NOT NULL,
+        block INTEGER NOT NULL,
+        PRIMARY KEY (bucket, tag, message, block)
+    ) STRICT, WITHOUT ROWID;
 """
 _REFS: Final = """
     CREATE TABLE IF NOT EXISTS ref (
@@ -58,35 +72,18 @@ _REFS: Final = """
         PRIMARY KEY (bucket, client, tag)
     ) STRICT, WITHOUT ROWID;
 """
-
-
-# The buckets of a file, by one step down the index for each: DISTINCT would read the whole index.
-_BUCKETS: Final = (
-    "WITH RECURSIVE x(b) AS (SELECT min(bucket) FROM story UNION ALL"
-    " SELECT (SELECT min(bucket) FROM story WHERE bucket > x.b) FROM x WHERE x.b IS NOT NULL)"
-    " SELECT b FROM x WHERE b IS NOT NULL"
-)
-
+_BLOCKS_OF: Final = "SELECT id, sealed FROM block WHERE last >= ? AND first <= ?"
 _REF: Final = "SELECT message, parts, content_tag, state FROM ref WHERE bucket = ? AND client = ? AND tag = ?"
 
 
-class SealedStory(msgspec.Struct, frozen=True, gc=False):
-    """A story as its file keeps it; moments in milliseconds. ``event``: the journal's last row when it was copied."""
+class BlockBox(Protocol):
+    """Seals and opens blocks: of this period, with this number."""
 
-    message: int
-    parts: int
-    client: str
-    traffic: int
-    state: State
-    created: int
-    expires: int
-    ended: int
-    period: int
-    ref_tag: bytes
-    content_tag: bytes
-    phone_tag: bytes
-    sealed: bytes
-    event: int
+    def seal(self, period: int, number: int, plain: bytes) -> bytes:
+        """Seal a block."""
+
+    def unseal(self, period: int, number: int, sealed: bytes) -> bytes:
+        """Open a block."""
 
 
 def story_file(folder: Path, period: int) -> Path:
@@ -98,41 +95,65 @@ def _refs_file(folder: Path, at: int) -> Path:
     return folder / f"refs-{datetime.fromtimestamp(at / 1000, UTC):%Y%m%d}.db"
 
 
+class _File:
+    """One open file, and the numbers that the next rows of it get."""
+
+    def __init__(self, path: Path, script: str, table: str) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA secure_delete = ON")
+        self.db.execute("PRAGMA temp_store = MEMORY")
+        self.db.executescript(script)
+        (newest,) = self.db.execute(f"SELECT max(bucket) FROM {table}").fetchone()  # a name of ours
+        self._count = 0 if newest is None else (int(newest) + 1) * _BUCKET
+
+    def bucket(self, rows: int) -> int:
+        """The bucket of the next rows, which go together."""
+        bucket = self._count // _BUCKET
+        self._count += rows
+        return bucket
+
+
 class HistoryWriter:
     """Puts ended messages into their files. One thread uses it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, box: BlockBox) -> None:
         self._folder = folder
-        self._open: OrderedDict[Path, sqlite3.Connection] = OrderedDict()
+        self._box = box
+        self._open: OrderedDict[Path, _File] = OrderedDict()
+        self._encode = msgspec.msgpack.Encoder().encode
 
-    def put(self, stories: Sequence[SealedStory], now: int) -> None:
+    def put(self, endings: Sequence[Ending], now: int) -> None:
         """Have these on the disk, and their references, when it returns; ``now`` in milliseconds."""
-        by_period: dict[int, list[SealedStory]] = {}
-        for story in stories:
-            by_period.setdefault(story.period, []).append(story)
-        for period, of_period in by_period.items():
-            self._put_stories(self._connection(story_file(self._folder, period), _STORIES), of_period)
-        self._put_refs(self._connection(_refs_file(self._folder, now), _REFS), stories)
+        blocks: dict[tuple[int, bool], list[Ending]] = {}
+        for one in endings:
+            blocks.setdefault((one.period, one.ended - one.created > STRAGGLER), []).append(one)
+        for (period, _), together in sorted(blocks.items()):
+            file = self._file(story_file(self._folder, period), _STORIES, "tag")
+            for start in range(0, len(together), BLOCK):
+                self._put_block(file, period, together[start : start + BLOCK])
+        self._put_refs(self._file(_refs_file(self._folder, now), _REFS, "ref"), endings)
 
-    def _put_stories(self, file: sqlite3.Connection, stories: Sequence[SealedStory]) -> None:
-        bucket = _newest_bucket(file, "story")
-        rows = [
-            (
-                one.message, bucket, one.client, one.traffic, one.state, one.created, one.expires, one.ended,
-                one.ref_tag, one.phone_tag, one.sealed,
-            )
-            for one in stories
-        ]  # fmt: skip
-        with _transaction(file):
-            file.executemany("INSERT OR REPLACE INTO story VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+    def _put_block(self, file: _File, period: int, together: Sequence[Ending]) -> None:
+        (last,) = file.db.execute("SELECT max(id) FROM block").fetchone()
+        number = int(last or 0) + 1
+        ids = [one.message for one in together]
+        plain = self._encode([msgspec.Raw(one.story) for one in together])
+        sealed = self._box.seal(period, number, plain)
+        bucket = file.bucket(2 * len(together))
+        tags = sorted((tag, one.message) for one in together for tag in (one.ref_tag, one.phone_tag))
+        with _transaction(file.db):
+            file.db.execute("INSERT INTO block VALUES (?,?,?,?,?)", (number, min(ids), max(ids), len(ids), sealed))
+            _write(file.db, "INSERT OR IGNORE INTO tag", [(bucket, tag, message, number) for tag, message in tags])
 
-    def _put_refs(self, file: sqlite3.Connection, stories: Sequence[SealedStory]) -> None:
-        bucket = _newest_bucket(file, "ref")
+    def _put_refs(self, file: _File, endings: Sequence[Ending]) -> None:
+        bucket = file.bucket(len(endings))
         rows = [
-            (bucket, one.client, one.ref_tag, one.content_tag, one.message, one.parts, one.state) for one in stories
+            (bucket, one.client, one.ref_tag, one.content_tag, one.message, one.parts, one.state) for one in endings
         ]
-        with _transaction(file):
-            file.executemany("INSERT OR REPLACE INTO ref VALUES (?,?,?,?,?,?,?)", rows)
+        with _transaction(file.db):
+            _write(file.db, "INSERT OR REPLACE INTO ref", sorted(rows))
 
     def drop_refs_before(self, moment: int) -> list[Path]:
         """Delete the files of references of days that ended before ``moment`` (milliseconds)."""
@@ -147,32 +168,42 @@ class HistoryWriter:
         self._drop(story_file(self._folder, period))
 
     def _drop(self, path: Path) -> None:
-        connection = self._open.pop(path, None)
-        if connection is not None:
-            connection.close()
-        for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            file.unlink(missing_ok=True)
+        file = self._open.pop(path, None)
+        if file is not None:
+            file.db.close()
+        for one in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            one.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close every file."""
-        for connection in self._open.values():
-            connection.close()
+        for file in self._open.values():
+            file.db.close()
         self._open.clear()
 
-    def _connection(self, path: Path, script: str) -> sqlite3.Connection:
+    def _file(self, path: Path, script: str, table: str) -> _File:
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
         while len(self._open) >= _OPEN_FILES:
-            self._open.popitem(last=False)[1].close()
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.executescript(script)
-        self._open[path] = connection
-        return connection
+            self._open.popitem(last=False)[1].db.close()
+        file = self._open[path] = _File(path, script, table)
+        return file
+
+
+@cache
+def _many(head: str, columns: int, rows: int) -> str:
+    return f"{head} VALUES {','.join(['(' + ','.join('?' * columns) + ')'] * rows)}"
+
+
+def _write(file: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows in few statements: this thread wins the interpreter's lock back once for each, beside a busy
+    reactor. Their sizes are few, so that their prepared forms are found again."""
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            run = rows[start : start + size]
+            file.execute(_many(head, len(run[0]), size), tuple(chain.from_iterable(run)))
+            start += size
 
 
 class _transaction:  # noqa: N801  # reads as a word of the ``with`` statement
@@ -191,15 +222,6 @@ class _transaction:  # noqa: N801  # reads as a word of the ``with`` statement
                 self._file.execute("ROLLBACK")
 
 
-def _newest_bucket(file: sqlite3.Connection, table: str) -> int:
-    """The bucket that new rows go into; a new one when the last has its rows."""
-    (newest,) = file.execute(f"SELECT max(bucket) FROM {table}").fetchone()  # two names of ours
-    if newest is None:
-        return 0
-    (rows,) = file.execute(f"SELECT count(*) FROM {table} WHERE bucket = ?", (newest,)).fetchone()
-    return int(newest) + int(rows >= _BUCKET)
-
-
 class PastRefs:
     """The references of ended messages, as the writer of the live spool looks them up. One thread uses it."""
 
@@ -211,7 +233,7 @@ class PastRefs:
         """See ``rows.Shelf``."""
         known: dict[tuple[str, bytes], KnownRef] = {}
         for file in self._files():
-            for bucket in nonempty(file, "ref", "bucket", "tag"):
+            for bucket in nonempty(file, "ref"):
                 for client, tag in wanted:
                     row = file.execute(_REF, (bucket, client, tag)).fetchone()
                     if row is not None:
@@ -239,57 +261,75 @@ class PastRefs:
         return [self._open[path] for path in paths if path in self._open]
 
 
-class FoundStory(msgspec.Struct, frozen=True, gc=False):
-    """A sealed story as a question found it; moments in milliseconds."""
-
-    message: int
-    period: int
-    client: str
-    traffic: int
-    created: int
-    expires: int
-    sealed: bytes
-
-
 class HistoryReader:
     """Finds stories. Opens a file for each question and closes it after; one thread uses it.
 
-    ``on_damaged`` is told of a file that cannot be read; what else is known is still answered.
+    ``on_damaged`` is told of a file or a block that cannot be read; what else is known is still answered.
     """
 
-    def __init__(self, folder: Path, on_damaged: Callable[[Path, sqlite3.Error], None]) -> None:
+    def __init__(
+        self, folder: Path, box: BlockBox, on_damaged: Callable[[Path, sqlite3.Error | SealError], None]
+    ) -> None:
         self._folder = folder
+        self._box = box
         self._on_damaged = on_damaged
 
-    def by_id(self, message: int, periods: Sequence[int]) -> FoundStory | None:
+    def by_id(self, message: int, periods: Sequence[int]) -> StoredStory | None:
         """The story of a message that was accepted in one of these periods."""
         for period in periods:
-            found = self._find(period, "id = ?", (message,))
-            if found:
-                return found[0]
+            found = self._find(period, _BLOCKS_OF, (message, message))
+            if message in found:
+                return found[message]
         return None
 
-    def by_tag(self, column: str, tags: Sequence[tuple[int, bytes]], limit: int) -> list[FoundStory]:
-        """The newest stories that bear, in this column, the tag given with the period; newest period first."""
-        found: list[FoundStory] = []
+    def by_tag(self, tags: Sequence[tuple[int, bytes]], limit: int) -> list[StoredStory]:
+        """The newest stories that bear the tag given with the period; newest period first."""
+        found: dict[int, StoredStory] = {}
         for period, tag in tags:
-            found += self._find(period, f"bucket IN ({_BUCKETS}) AND {column} = ?", (tag,))
+            wanted = self._tagged(period, tag, limit)
+            blocks = sorted(set(wanted.values()))
+            query = f"SELECT id, sealed FROM block WHERE id IN ({','.join('?' * len(blocks))})"  # marks alone
+            stories = self._find(period, query, blocks) if blocks else {}
+            found.update({message: stories[message] for message in wanted if message in stories})
             if len(found) >= limit:
                 break
-        return sorted(found, key=lambda story: -story.message)[:limit]
+        return [found[message] for message in sorted(found, reverse=True)[:limit]]
 
-    def _find(self, period: int, where: str, key: tuple[int | bytes]) -> list[FoundStory]:
+    def _tagged(self, period: int, tag: bytes, limit: int) -> dict[int, int]:
+        """The newest messages that bear a tag, with the last block that holds each."""
+        query = f"SELECT message, max(block) FROM tag WHERE bucket IN ({_BUCKETS}) AND tag = ? GROUP BY message"
+        return dict(sorted(self._rows(period, query, (tag,)), reverse=True)[:limit])
+
+    def _find(self, period: int, query: str, values: Sequence[int]) -> dict[int, StoredStory]:
+        """The stories of the blocks that a query gives, by message; the later block's where two hold it."""
+        found: dict[int, StoredStory] = {}
+        for number, sealed in sorted(self._rows(period, query, values)):
+            try:
+                stories = read_stories(self._box.unseal(period, number, sealed))
+            except SealError as error:
+                self._on_damaged(story_file(self._folder, period), error)
+                continue
+            found.update({story.rows[0].id: story for story in stories})
+        return found
+
+    def _rows(self, period: int, query: str, values: Sequence[int | bytes]) -> list[Any]:
         path = story_file(self._folder, period)
         if not path.exists():
             return []
-        columns = "id, client, class, created, expires, sealed"
         try:
             with closing(_reading(path)) as file:
-                rows = file.execute(f"SELECT {columns} FROM story WHERE {where}", key).fetchall()
+                return file.execute(query, tuple(values)).fetchall()
         except sqlite3.DatabaseError as error:
             self._on_damaged(path, error)
             return []
-        return [FoundStory(row[0], period, *row[1:]) for row in rows]
+
+
+# The buckets of a file, by one step down the index for each: DISTINCT would read the whole index.
+_BUCKETS: Final = (
+    "WITH RECURSIVE x(b) AS (SELECT min(bucket) FROM tag UNION ALL"
+    " SELECT (SELECT min(bucket) FROM tag WHERE bucket > x.b) FROM x WHERE x.b IS NOT NULL)"
+    " SELECT b FROM x WHERE b IS NOT NULL"
+)
 
 
 def _reading(path: Path) -> sqlite3.Connection:

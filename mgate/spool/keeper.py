@@ -1,38 +1,36 @@
 """The keeper: everything that time asks of the spool. It wakes parts, moves what has ended, and throws away what is
 over.
 
-A move goes round the house: the reader finds what has ended, the reactor opens and seals it again for its history
-file, the history's thread puts it on the disk, and only then does the writer forget it. One round is under way at a
-time; when it was full the next follows at once.
+A move goes round the house: a commit tells what has ended in it, the history's thread puts it on its disk, and only
+then does the writer forget it. One round is under way at a time.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Final, Protocol, TypeVar
 
-import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from mgate.policy.classes import EARLY_STAY
-from mgate.seal.errors import SealError
 from mgate.seal.keyring import Group, Keyring
-from mgate.spool.engine import Reader, Record
+from mgate.spool.checkpoint import Checkpointer
+from mgate.spool.engine import Ending
 from mgate.spool.front import Front
-from mgate.spool.history import HistoryWriter, SealedStory
-from mgate.spool.lifecycle import fold_parts
-from mgate.spool.sealing import Sealing
-from mgate.spool.store import Checkpointer
-from mgate.spool.story import story_of
+from mgate.spool.history import BLOCK, HistoryWriter
 from mgate.spool.verbs import NotKept, Trim, Woken
 
 WAKE_EVERY: Final = 0.25
 """Seconds between two looks at the clock's rows; a repeat or a lapse is late by no more."""
 
-ROUND: Final = 250
-"""Messages that one round moves to history at most."""
+MOVE_EVERY: Final = 0.1
+"""Seconds that an ended message waits for others, so that they move together."""
+
+MOST_WAITING: Final = 20_000
+"""Ended messages that wait to be moved; more are left to be found again."""
 
 CHECKPOINT_EVERY: Final = 1.0
 CHECKPOINT_LEAST: Final = 4 << 20
@@ -45,6 +43,37 @@ _PREPARE_AHEAD: Final = 300.0
 _T = TypeVar("_T")
 
 
+class Over:
+    """The messages that have ended, from the commits that ended them to whoever moves them.
+
+    Attributes:
+        missed: more ended than may wait, or a move failed: the others must be found again in the spool.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Ending] = deque()
+        self.missed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, endings: Sequence[Ending]) -> None:
+        """These have ended, and that is on the disk."""
+        if len(self._waiting) + len(endings) > MOST_WAITING:
+            self.missed = True
+        else:
+            self._waiting.extend(endings)
+
+    def take(self, most: int) -> list[Ending]:
+        """The next ones."""
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+
+    def miss(self) -> None:
+        """A move failed: let all of them go, to be found again."""
+        self._waiting.clear()
+        self.missed = True
+
+
 class Observer(Protocol):
     """Who is told what the keeper did."""
 
@@ -53,9 +82,6 @@ class Observer(Protocol):
 
     def dropped(self, period: int) -> None:
         """A period's retention ended: its file and its key are gone."""
-
-    def damaged(self, part: int, error: SealError) -> None:
-        """A record cannot be opened; the message stays where it is."""
 
     def failed_round(self, what: str, error: Exception) -> None:
         """A round could not be finished and will be tried again."""
@@ -118,6 +144,7 @@ class Keeper:
     """Runs on the reactor, with a timer for each of its duties and no thread of its own.
 
     Args:
+        over: what has ended, from the commits.
         groups: the retention groups, with how long each is kept.
         reference_days, journal_days: how long references and journal rows are kept.
     """
@@ -126,7 +153,7 @@ class Keeper:
         self,
         front: Front,
         history: HistoryThread,
-        sealing: Sealing,
+        over: Over,
         keyring: Keyring,
         groups: Sequence[Group],
         reference_days: int,
@@ -137,7 +164,6 @@ class Keeper:
     ) -> None:
         self._front = front
         self._history = history
-        self._sealing = sealing
         self._keyring = keyring
         self._groups = groups
         self._reference_days = reference_days
@@ -145,8 +171,7 @@ class Keeper:
         self._clock = clock
         self._wall = wall
         self._observer = observer
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._damaged: set[int] = set()
+        self._over = over
         self._checkpoint_failed = False
         self._stopped = False
         self._held = False
@@ -154,7 +179,8 @@ class Keeper:
     def start(self) -> None:
         """Begin to look at the clock."""
         self._wake()
-        self._look()
+        self._look(0)
+        self._move()
         self._trim()
         self._checkpoint()
 
@@ -193,68 +219,60 @@ class Keeper:
 
     # ---- moving ----------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _move(self) -> None:
+        """Move what has ended, one round at a time."""
         if self._stopped:
             return
-        now = int(self._wall() * 1000)
-        # Those that cannot be opened stay: they are told once, and must not stand in the way of the others.
-        damaged = frozenset(self._damaged)
-        nothing: list[Record] = []
-        self._front.ask(lambda reader: _ended(reader, now, damaged), self._seal, nothing)
-
-    def _seal(self, records: Sequence[Record]) -> None:
-        stories = [story for story in map(self._story, records) if story is not None]
-        if not stories:
-            self._later(WAKE_EVERY, self._look)
+        endings = self._over.take(BLOCK)
+        if endings:
+            now = int(self._wall() * 1000)
+            self._history.run(lambda history: history.put(endings, now), lambda error: self._moved(endings, error))
             return
-        now = int(self._wall() * 1000)
-        full = len(records) >= ROUND
-        self._history.run(lambda history: history.put(stories, now), lambda error: self._forget(stories, error, full))
+        if self._over.missed:
+            self._over.missed = False
+            self._look(0)
+        self._later(MOVE_EVERY, self._move)
 
-    def _story(self, record: Record) -> SealedStory | None:
-        head = record.rows[0]
-        try:
-            envelope = self._sealing.envelope(head, record.envelope)
-            text = self._sealing.text(head, envelope, record.body)
-            plain = self._encode(story_of(record, envelope, text, self._sealing.operator_id))
-        except SealError as error:
-            self._damaged.add(head.id)
-            self._observer.damaged(head.id, error)
-            return None
-        return SealedStory(
-            head.id,
-            head.parts,
-            head.client,
-            head.traffic,
-            fold_parts([row.state for row in record.rows]),
-            head.created,
-            head.expires,
-            record.journal[-1].at if record.journal else head.created,
-            head.period,
-            record.ref_tag,
-            record.content_tag,
-            head.phone_tag or b"",
-            self._sealing.story(head, plain),
-            head.event,
-        )
-
-    def _forget(self, stories: Sequence[SealedStory], error: object, full: bool) -> None:
+    def _moved(self, endings: Sequence[Ending], error: object) -> None:
         if isinstance(error, Exception):
             self._observer.failed_round("history", error)
-            self._later(1.0, self._look)
+            self._over.miss()
+            self._later(1.0, self._move)
             return
 
         def done(result: int | NotKept) -> None:
-            if not isinstance(result, NotKept):
-                self._observer.moved(len(stories))
-            self._later(0.0 if full else WAKE_EVERY, self._look)
+            if isinstance(result, NotKept):
+                self._over.miss()
+            else:
+                self._observer.moved(len(endings))
+            # What ends together is written together: a block of a few messages costs as much as one of many.
+            self._later(0.0 if len(self._over) >= BLOCK else MOVE_EVERY, self._move)
 
-        self._front.forget([(story.message, story.event) for story in stories], done)
+        self._front.forget([(one.message, one.event) for one in endings], done)
+
+    def _look(self, after: int) -> None:
+        """Look through the spool for what has ended and nobody has moved: after a start, and when a move failed."""
+        if self._stopped:
+            return
+        if len(self._over):
+            self._later(MOVE_EVERY, lambda: self._look(after))
+            return
+        now = int(self._wall() * 1000)
+        nothing: tuple[list[Ending], int] = ([], 0)
+
+        def found(answer: tuple[list[Ending], int]) -> None:
+            endings, go_on = answer
+            self._over.add(endings)
+            if go_on:
+                self._later(0.0, lambda: self._look(go_on))
+
+        self._front.ask(lambda reader: reader.ended(now, after, BLOCK), found, nothing)
 
     # ---- the WAL ---------------------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
         if not self._stopped:
+            self._front.tidy()
             self._history.checkpoint(CHECKPOINT_LEAST, self._checkpointed)
 
     def _checkpointed(self, failed: Exception | None) -> None:
@@ -296,8 +314,3 @@ class Keeper:
             self._keyring.destroy(period)
             self._history.run(lambda history, period=period: history.drop_period(period), lambda _done: None)  # type: ignore[misc]  # bound now
             self._observer.dropped(period)
-
-
-def _ended(reader: Reader, now: int, but: frozenset[int]) -> list[Record]:
-    heads = [head for head in reader.ended(now, ROUND + len(but)) if head not in but][:ROUND]
-    return reader.records(heads) if heads else []

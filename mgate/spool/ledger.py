@@ -16,7 +16,7 @@ from mgate.model.outcome import Accepted, Deferred, Rejected, Uncertain
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE, RULES
 from mgate.policy.step import Defer, Facts, RepeatAt, after_deferral, after_doubt, after_refusal
 from mgate.spool.lifecycle import JOURNALLED, Event, advance, failed_beside, fold_fates, fold_parts, may_become
-from mgate.spool.rows import Attempt, JournalRow, Row, Shelf, Touched
+from mgate.spool.rows import Attempt, JournalRow, Row, Shelf
 
 PATIENCE: Final = int(RECEIPT_PATIENCE * 1000)
 STAY: Final = int(NO_RECEIPT_STAY * 1000)
@@ -31,19 +31,19 @@ class Ledger:
 
     Attributes:
         now: milliseconds since 1970.
-        rows: every row looked at; ``changed``: those to update; ``attempts``: attempts, other than the newest of a row,
-            to write; ``journal``: rows to append.
+        rows: every row looked at; ``changed``: those to write; ``journal``: (message, its new event) to append;
+            ``erased``: messages whose text goes; ``over``: messages that may leave for history.
     """
 
     def __init__(self, shelf: Shelf, now: int, next_sequence: int) -> None:
         self._shelf = shelf
-        self._older: dict[int, list[Attempt]] = {}
         self.now = now
         self.next_sequence = next_sequence
         self.rows: dict[int, Row] = {}
         self.changed: dict[int, Row] = {}
-        self.attempts: dict[tuple[int, int], Attempt] = {}
-        self.journal: list[JournalRow] = []
+        self.journal: list[tuple[Row, JournalRow]] = []
+        self.erased: list[int] = []
+        self.over: dict[int, Row] = {}
 
     # ---- the table, applied ----------------------------------------------------------------------------------------
 
@@ -60,13 +60,12 @@ class Ledger:
         if row.state is State.READY:
             self.set_wake(row, row.expires)
         if row.state in ENDED:
-            row.touched |= Touched.WAKE  # the moment moves to another column, even when it is the same
             self.await_end(row)
         after = fold_parts([sibling.state for sibling in siblings])
         if after is not before and after in JOURNALLED:
             may = any(sibling.burned for sibling in siblings)
             corrects = "corrects" if before is State.NO_RECEIPT else ""
-            self.tell(siblings[0], row.client, JOURNALLED[after], corrects or row.reason, may=may)
+            self.tell(siblings[0], JOURNALLED[after], corrects or row.reason, may=may)
         if after in ENDED:
             self.erase(row)
         if row.state is State.UNDELIVERED:
@@ -97,8 +96,16 @@ class Ledger:
             stay = STAY if any(sibling.state is State.NO_RECEIPT for sibling in siblings) else 0
             for sibling in siblings:
                 self.set_wake(sibling, self.now + stay)
+            if not stay:
+                self.over[siblings[0].id] = siblings[0]
         else:
             self.set_wake(row, NEVER)
+
+    def may_leave(self, row: Row) -> None:
+        """Its stay is over, or whoever was to move it to history has not: say again that it may."""
+        siblings = self.siblings(row)
+        if all(_over(sibling) and sibling.wake <= self.now for sibling in siblings):
+            self.over[siblings[0].id] = siblings[0]
 
     def erase(self, row: Row) -> None:
         """The text of an otp goes when it has been delivered or its life has ended."""
@@ -108,7 +115,7 @@ class Ledger:
         if head.keeps_text:
             head.keeps_text = False
             self.touch(head)
-            head.touched |= Touched.BODY
+            self.erased.append(head.id)
 
     def forbid_repeat(self, row: Row) -> None:
         """Called off, or beside a failed sibling: whatever is in doubt stays so."""
@@ -188,6 +195,15 @@ class Ledger:
 
     def hear(self, row: Row, attempt: Attempt, told: Told, reason: str) -> bool:
         """Write a receipt on its attempt; False when it says nothing new."""
+        if (
+            told is Told.DELIVERED
+            and row.state is State.SENT
+            and row.parts == 1
+            and len(row.tries) == 1
+            and attempt.fate is Fate.ACCEPTED
+        ):
+            self._delivered_at_once(row, attempt, reason)
+            return True
         match told:
             case Told.DELIVERED:
                 fate = Fate.DELIVERED
@@ -203,18 +219,29 @@ class Ledger:
             return False
         attempt.heard = self.now
         attempt.reason = reason
-        self.keep(row, attempt)
+        self.touch(row)
         self.fold(row, told)
         return True
 
-    def tell(self, head: Row, client: str, event: str, reason: str, *, may: bool) -> None:
-        """Append the message's next row to the journal."""
-        sequence = self.next_sequence
+    def _delivered_at_once(self, row: Row, attempt: Attempt, reason: str) -> None:
+        """What nearly always happens, without asking the table: it says CONFIRM, DELIVERED, and the event."""
+        attempt.fate = Fate.DELIVERED
+        attempt.heard = self.now
+        attempt.reason = reason
+        row.state = State.DELIVERED
+        row.reason = ""
+        row.wake = self.now
+        self.over[row.id] = row
+        self.tell(row, "delivered", "", may=True)
+        self.erase(row)
+
+    def tell(self, head: Row, event: str, reason: str, *, may: bool) -> None:
+        """Append the message's next event to the journal."""
+        told = JournalRow(self.next_sequence, event, reason, self.now, may)
         self.next_sequence += 1
-        self.journal.append(JournalRow(sequence, head.id, head.event, client, event, reason, self.now, may))
-        head.event = sequence
-        if event != "accepted":
-            self.touch(head)
+        self.journal.append((head, told))
+        head.events.append(told)
+        self.changed[head.id] = head
 
     def move(self, attempt: Attempt, fate: Fate) -> bool:
         """Move an attempt's fate; False when what arrived is a repeat or a contradiction, and so only a note."""
@@ -223,44 +250,23 @@ class Ledger:
         attempt.fate = fate
         return True
 
-    def keep(self, row: Row, attempt: Attempt) -> None:
-        """Mark an attempt as changed, wherever it is kept."""
-        if attempt is not row.newest:
-            self.attempts[row.id, attempt.n] = attempt
-        self.touch(row)
-
     def touch(self, row: Row) -> None:
         """Mark a row as changed."""
-        row.touched |= Touched.STATE
         self.changed[row.id] = row
 
     def set_wake(self, row: Row, wake: int) -> None:
         """Set when the clock next has something to say about a part, or when it may move to history."""
         if row.wake != wake:
             row.wake = wake
-            row.touched |= Touched.WAKE
             self.changed[row.id] = row
 
     def attempt(self, row: Row, n: int) -> Attempt | None:
         """The attempt of that number; None when there is none."""
-        if row.newest is not None and row.newest.n == n:
-            return row.newest
-        return next((attempt for attempt in self.older(row) if attempt.n == n), None)
+        return row.tries[n - 1] if 0 < n <= len(row.tries) else None
 
     def fates(self, row: Row) -> list[Fate]:
         """The fates of all attempts of a part."""
-        if row.newest is None:
-            return []
-        if row.attempts == 1:
-            return [row.newest.fate]
-        return [attempt.fate for attempt in self.older(row)] + [row.newest.fate]
-
-    def older(self, row: Row) -> list[Attempt]:
-        """The attempts before the newest."""
-        older = self._older.get(row.id)
-        if older is None:
-            older = self._older[row.id] = self._shelf.older(row.id) if row.attempts > 1 else []
-        return older
+        return [attempt.fate for attempt in row.tries]
 
     def siblings(self, row: Row) -> list[Row]:
         """All parts of the row's message, itself among them, in order."""

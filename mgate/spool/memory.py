@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import RULES
-from mgate.spool.engine import Count, Record, Waiting
+from mgate.spool.engine import Count, Ending, News, Record, StoredEvents, Waiting
 from mgate.spool.lifecycle import fold_parts
-from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Touched
+from mgate.spool.rows import Attempt, Early, Found, Head, Hit, KnownRef, Row
+from mgate.spool.story import ending_of
 from mgate.spool.turn import SameNumber, Turn
 from mgate.spool.verbs import NewInbound, NewMessage, Result, Trim, Verb
 
@@ -25,21 +28,26 @@ class MemoryStore:
     def __init__(self, same_number: SameNumber) -> None:
         self._same_number = same_number
         self._sequence = 1
+        self._news = News([], [], journalled=False)
         self.rows: dict[int, Row] = {}
         self.messages: dict[int, NewMessage] = {}
-        self.attempts: dict[tuple[int, int], Attempt] = {}
-        self.journal: list[JournalRow] = []
+        self.greatest = 0
+        self.feeds: dict[tuple[str, str], int] = {}
         self.early_receipts: list[Early] = []
         self.inbound: list[NewInbound] = []
 
     # ---- the writer ------------------------------------------------------------------------------------------------
 
-    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+    def work(self, verbs: Sequence[Verb], now: int) -> list[Result]:
         """See ``engine.Store``."""
         turn = Turn(self, now, self._sequence, self._same_number)
         results = turn.run(verbs)
         self._write(turn)
         return results
+
+    def flush(self) -> News:
+        """See ``engine.Store``."""
+        return self._news
 
     def sweep(self, now: int) -> int:
         """See ``engine.Store``."""
@@ -50,42 +58,44 @@ class MemoryStore:
 
     def _write(self, turn: Turn) -> None:
         self._sequence = turn.ledger.next_sequence
-        for message, rows in turn.inserted:
+        for message, _ in turn.inserted:
             self.messages[message.id] = message
-            self.rows.update({row.id: row for row in rows})
+            self.greatest = max(self.greatest, message.id + message.parts - 1)
         self.rows.update(turn.ledger.changed)
-        self.attempts.update(turn.ledger.attempts)
-        self.journal += turn.ledger.journal
-        for row in self.rows.values():
-            row.touched = Touched.NOTHING
         keys = {_early_key(early) for early in self.early_receipts}
         self.early_receipts += [early for early in turn.early_kept if _early_key(early) not in keys]
         self.early_receipts = [early for early in self.early_receipts if early not in turn.early_used]
-        self.inbound += turn.inbound
+        self.inbound += [message for message, _ in turn.inbound]
+        self.feeds.update(turn.acks)
+        over = [self._ending(head) for head in turn.ledger.over]
+        self._news = News([], over, journalled=bool(turn.ledger.journal))
         for head, event in turn.forgotten:
             if head in self.rows and self.rows[head].event == event:
                 self._forget(head)
         for trim in turn.trims:
             self._trim(trim)
 
+    def _ending(self, head: int) -> Ending:
+        return ending_of(self.messages[head], tuple(self.load_messages([head])))
+
     def _forget(self, head: int) -> None:
         for part in range(head, head + self.rows[head].parts):
             del self.rows[part]
-            for key in [key for key in self.attempts if key[0] == part]:
-                del self.attempts[key]
         del self.messages[head]
 
     def _trim(self, trim: Trim) -> None:
         self.early_receipts = [early for early in self.early_receipts if early.seen >= trim.early_before]
-        self.journal = [row for row in self.journal if row.at >= trim.journal_before]
 
     def greatest_id(self) -> int:
         """See ``engine.Store``."""
-        return max([row.message for row in self.journal], default=0)
+        return self.greatest
 
     def tend(self, now: int) -> bool:
         """See ``engine.Store``."""
         return False
+
+    def tidy(self) -> None:
+        """See ``engine.Store``."""
 
     def close(self) -> None:
         """See ``engine.Store``."""
@@ -102,17 +112,16 @@ class MemoryStore:
             if head in self.rows:
                 yield from self.load(range(head, head + self.rows[head].parts))
 
-    def older(self, part: int) -> list[Attempt]:
+    def heads(self, messages: Sequence[int]) -> dict[int, Head]:
         """See ``rows.Shelf``."""
-        mine = [attempt for (of, _), attempt in self.attempts.items() if of == part]
-        return [copy.copy(attempt) for attempt in sorted(mine, key=lambda attempt: attempt.n)]
-
-    def sealed(self, heads: Sequence[int]) -> dict[int, tuple[bytes, bytes | None]]:
-        """See ``rows.Shelf``."""
-        return {head: (self.messages[head].envelope, self._body(head)) for head in heads if head in self.messages}
+        return {
+            head: msgspec.structs.replace(self.messages[head], body=self._body(head) or b"")
+            for head in messages
+            if head in self.messages
+        }
 
     def _body(self, head: int) -> bytes | None:
-        return self.messages[head].body if self.rows[head].keeps_text else None
+        return self.messages[head].body or None if self.rows[head].keeps_text else None
 
     def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
         """See ``rows.Shelf``."""
@@ -131,26 +140,34 @@ class MemoryStore:
         mine = [one for one in self.messages.values() if (one.client, one.group_tag) == (client, tag)]
         return sorted(one.id for one in mine if self.rows[one.id].state not in ENDED)
 
-    def _all_attempts(self) -> list[Attempt]:
-        newest = [row.newest for row in self.rows.values() if row.newest is not None]
-        return sorted([*newest, *self.attempts.values()], key=lambda attempt: -attempt.leased)
+    def _all_attempts(self) -> list[tuple[Row, Attempt]]:
+        every = [(row, attempt) for row in self.rows.values() for attempt in row.tries]
+        return sorted(every, key=lambda pair: -pair[1].leased)
+
+    def at_hand(self, account: str, tag: bytes) -> Hit | None:
+        """See ``rows.Shelf``: every row is looked up."""
+        return None
 
     def operator_ids(self, account: str, tags: Sequence[bytes]) -> list[Found]:
         """See ``rows.Shelf``."""
         wanted = set(tags)
         return [
-            Found(attempt.part, attempt.n, attempt.operator_tag)
-            for attempt in self._all_attempts()
+            Found(row.id, attempt.n, attempt.operator_tag)
+            for row, attempt in self._all_attempts()
             if attempt.route == account and attempt.operator_tag in wanted
         ]
 
     def references(self, account: str, reference: int) -> list[Found]:
         """See ``rows.Shelf``."""
         return [
-            Found(attempt.part, attempt.n, b"")
-            for attempt in self._all_attempts()
+            Found(row.id, attempt.n, b"")
+            for row, attempt in self._all_attempts()
             if (attempt.route, attempt.reference) == (account, reference) and attempt.fate in (Fate.OPEN, Fate.IN_DOUBT)
         ]
+
+    def cursors(self, client: str) -> dict[str, int]:
+        """See ``rows.Shelf``."""
+        return {feed: cursor for (of, feed), cursor in self.feeds.items() if of == client}
 
     def early(self, account: str, tag: bytes) -> list[Early]:
         """See ``rows.Shelf``."""
@@ -190,12 +207,7 @@ class MemoryStore:
 
     def _record(self, message: NewMessage) -> Record:
         rows = tuple(self.load_messages([message.id]))
-        attempts = [attempt for row in rows for attempt in self.older(row.id) + ([row.newest] if row.newest else [])]
-        journal = tuple(row for row in self.journal if row.message == message.id)
-        return Record(
-            rows, tuple(attempts), journal, message.ref_tag, message.content_tag, message.envelope,
-            self._body(message.id),
-        )  # fmt: skip
+        return Record(rows, message.ref_tag, message.content_tag, message.envelope, self._body(message.id))
 
     def by_ref(self, tags: Sequence[tuple[str, bytes]]) -> list[int]:
         """See ``engine.Reader``."""
@@ -206,15 +218,24 @@ class MemoryStore:
         mine = [one.id for one in self.messages.values() if one.phone_tag in tags]
         return sorted(mine, reverse=True)[:limit]
 
-    def ended(self, now: int, limit: int) -> list[int]:
+    def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
         """See ``engine.Reader``."""
         over = {part for part, row in self.rows.items() if row.state in ENDED and row.wake <= now}
         whole = [one.id for one in self.messages.values() if over.issuperset(range(one.id, one.id + one.parts))]
-        return sorted(whole, key=lambda head: self.rows[head].wake)[:limit]
+        heads = sorted(head for head in whole if head > after)
+        return [self._ending(head) for head in heads[:limit]], heads[limit - 1] if len(heads) > limit else 0
 
-    def next_wake(self) -> int:
+    def events(self, after: int, limit: int) -> list[StoredEvents]:
+        """See ``engine.Reader``: nothing is kept sealed here."""
+        return []
+
+    def last_event(self) -> int:
         """See ``engine.Reader``."""
-        return min((row.wake for row in self.rows.values() if row.state not in ENDED), default=0)
+        return self._sequence - 1
+
+    def cursor(self, client: str, feed: str) -> int:
+        """See ``engine.Reader``."""
+        return self.feeds.get((client, feed), 0)
 
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""
@@ -249,7 +270,8 @@ class MemoryStore:
 
 def _copy(row: Row) -> Row:
     fresh = copy.copy(row)
-    fresh.newest = copy.copy(row.newest)
+    fresh.tries = [copy.copy(attempt) for attempt in row.tries]
+    fresh.events = list(row.events)
     return fresh
 
 

@@ -1,9 +1,7 @@
-"""Every SQL statement of the live spool, beside the shape of its rows.
+"""Every SQL statement by which the live spool is written and looked up by key, and the shapes of their values.
 
-Many rows go into one statement, and many rows come back as one (a JSON array), because every step of SQLite gives up
-the interpreter's lock, and winning it back from a busy reactor costs up to half a millisecond. Statements come in a
-few fixed sizes, so that SQLite's cache of prepared statements is hit; what is missing to a size is filled up with
-rows of NULL, which match nothing and insert nothing.
+Statements that read many keys come in a few fixed sizes, so that SQLite's cache of prepared statements is hit; what is
+missing to a size is filled up with NULL, which matches nothing.
 """
 
 from __future__ import annotations
@@ -11,94 +9,57 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
-from mgate.model.message import ENDED, Fate, State, TrafficClass
+from mgate.model.message import ENDED, Fate, State
 from mgate.policy.classes import RULES
-from mgate.spool.rows import Attempt, JournalRow, Row, Touched
+from mgate.spool.ledger import NEVER
+from mgate.spool.rows import Attempt, Row
 from mgate.spool.verbs import NewMessage
 
 Value = int | str | bytes | None
 Values = tuple[Any, ...]
-"""What a row of a result holds; ``row_of`` and its like give it types."""
-SIZES: Final = (1, 8, 64, 200)
+"""What a row of a result holds; whoever reads it gives it types."""
+SIZES: Final = (1, 8, 64, 256)
 
-# Enum(value) costs half a microsecond for each of three columns of a row; a dict does not.
-FATE: Final = {int(fate): fate for fate in Fate}
-STATE: Final = {int(state): state for state in State}
-TRAFFIC: Final = {int(traffic): traffic for traffic in TrafficClass}
+INSERT_MESSAGE: Final = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?)"
+INSERT_BODY: Final = "INSERT INTO body VALUES (?,?)"
+WRITE_PART: Final = "REPLACE INTO part VALUES (?,?,?,?,?,?,?)"
+INSERT_READY: Final = "INSERT INTO ready VALUES (?,?,?,?,?,?,?,?,?,?)"
+DELETE_READY: Final = "DELETE FROM ready WHERE route = ? AND lane = ? AND client = ? AND due = ? AND id = ?"
+INSERT_WAKE: Final = "INSERT INTO wake VALUES (?,?)"
+DELETE_WAKE: Final = "DELETE FROM wake WHERE at = ? AND id = ?"
+INSERT_OPEN: Final = "INSERT OR IGNORE INTO open VALUES (?)"
+INSERT_DOUBT: Final = "INSERT OR IGNORE INTO doubt VALUES (?,?,?,?)"
+DELETE_DOUBT: Final = "DELETE FROM doubt WHERE account = ? AND reference = ? AND part = ? AND n = ?"
+INSERT_OP: Final = "INSERT INTO op VALUES (?,?,?,?,?,?)"
+INSERT_RUN: Final = "INSERT INTO journal VALUES (?,?,?,?,?,?)"
+INSERT_INBOUND: Final = "INSERT OR IGNORE INTO inbound VALUES (?,?,?,?,?)"
+WRITE_CURSOR: Final = "REPLACE INTO feed VALUES (?,?,?)"
+
+RING_AGAIN: Final = 60_000
+"""Milliseconds until a timer rings again for what has ended and is still here."""
 
 _LANE: Final = {traffic: rules.lane for traffic, rules in RULES.items()}
 
-ROW: Final = (
-    "id, n, parts, client, class, route, state, created, due, expires, wake, retire, period, attempts, burned,"
-    " deferrals, repeats_off, reason, event, body IS NOT NULL, hex(phone_tag), fate, reference, bind,"
-    " attempt_route, leased, answered, heard, attempt_reason, repeat, op_bucket, hex(op_tag), hex(op_id)"
-)
-_ATTEMPT: Final = (
-    "part", "n", "fate", "reference", "bind", "route", "leased", "answered", "heard", "reason", "repeat", "op_bucket",
-    "op_tag", "op_id",
-)  # fmt: skip
-ATTEMPT: Final = f"{', '.join(_ATTEMPT[:-2])}, hex(op_tag), hex(op_id)"
-JOURNAL: Final = "sequence, message, previous, client, event, reason, at, may_have_been_sent"
+encode_row: Final = msgspec.msgpack.Encoder().encode
+"""A row as its column holds it."""
 
-_NEW_PART: Final = (
-    "id", "bucket", "n", "parts", "client", "class", "lane", "route", "state", "created", "due", "expires", "wake",
-    "retire", "period", "attempts", "burned", "reason", "event", "fate", "reference", "bind", "attempt_route", "leased",
-    "phone_tag", "ref_tag", "content_tag", "group_tag", "envelope", "body",
-)  # fmt: skip
-
-_STATE: Final = (
-    "state", "due", "attempts", "burned", "deferrals", "repeats_off", "reason", "event", "fate", "reference", "bind",
-    "attempt_route", "leased", "answered", "heard", "attempt_reason", "repeat",
-)  # fmt: skip
-_WAKE: Final = ("wake", "retire")
-_OPERATOR: Final = ("op_bucket", "op_tag", "op_id")
+decode_row: Final = msgspec.msgpack.Decoder(Row).decode
+"""The row behind its column."""
 
 
-@cache
-def _marks(columns: int, rows: int) -> str:
-    return ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
-
-
-@cache
-def insert(table: str, columns: tuple[str, ...], rows: int, verb: str = "INSERT") -> str:
-    """A statement that inserts so many rows."""
-    values = f"VALUES {_marks(len(columns), rows)}"
-    return f"{verb} INTO {table} ({','.join(columns)}) SELECT * FROM ({values}) WHERE column1 IS NOT NULL"
-
-
-@cache
-def update(columns: tuple[str, ...], rows: int, erase: bool) -> str:
-    """A statement that updates so many parts; the id comes first in each row of values."""
-    sets = [f"{column} = v.column{index}" for index, column in enumerate(columns, start=2)]
-    if erase:
-        sets.append("body = NULL")
-    values = _marks(len(columns) + 1, rows)
-    return f"UPDATE part SET {', '.join(sets)} FROM (VALUES {values}) AS v WHERE part.id = v.column1"
+def delete(table: str) -> str:
+    """Delete by the key of the part."""
+    return f"DELETE FROM {table} WHERE id = ?"  # a name of ours
 
 
 @cache
 def select(columns: str, table: str, key: str, keys: int, tail: str = "") -> str:
-    """A statement that reads the rows of so many keys, as one JSON array of arrays."""
-    where = f"{key} IN ({','.join('?' * keys)}){tail}"
-    return f"SELECT json_group_array(json_array({columns})) FROM {table} WHERE {where}"
-
-
-def _size_for(rows: int) -> int:
-    return next(size for size in SIZES if size >= rows)
-
-
-def write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Sequence[Value]]) -> None:
-    """Run a statement of many rows over all of them."""
-    for start in range(0, len(rows), SIZES[-1]):
-        run = rows[start : start + SIZES[-1]]
-        size = _size_for(len(run))
-        missing = (None,) * (len(run[0]) * (size - len(run)))
-        connection.execute(statement(size), (*chain.from_iterable(run), *missing))
+    """A statement that reads the rows of so many keys."""
+    return f"SELECT {columns} FROM {table} WHERE {key} IN ({','.join('?' * keys)}){tail}"  # names of ours
 
 
 def read(
@@ -108,216 +69,128 @@ def read(
     found: list[Values] = []
     for start in range(0, len(keys), SIZES[-1]):
         run = keys[start : start + SIZES[-1]]
-        size = _size_for(len(run))
-        (array,) = connection.execute(statement(size), (*run, *(None,) * (size - len(run)), *more)).fetchone()
-        found += rows_of(array)
+        size = next(size for size in SIZES if size >= len(run))
+        found += connection.execute(statement(size), (*run, *(None,) * (size - len(run)), *more)).fetchall()
     return found
 
 
-rows_of: Final = msgspec.json.Decoder(list[Values]).decode
-"""The rows behind a JSON array of arrays."""
-
-
-def blob(text: str) -> bytes | None:
-    """The octets behind a column that was read as ``hex(column)``; None for none."""
-    return bytes.fromhex(text) if text else None
-
-
-class Names:
-    """Names of clients and routes as small numbers. One writer gives numbers; readers look again when one is new."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._ids: dict[tuple[str, str], int] = {}
-        self._names: dict[int, str] = {}
-
-    def refresh(self) -> None:
-        """Read them all again."""
-        self._ids = {}
-        for number, kind, name in self._connection.execute("SELECT id, kind, name FROM name"):
-            self._ids[kind, name] = number
-            self._names[number] = name
-
-    def number(self, kind: str, name: str) -> int:
-        """The number of a name, given now if it has none (the writer's; inside a transaction)."""
-        known = self._ids.get((kind, name))
-        if known is None:
-            cursor = self._connection.execute("INSERT INTO name (kind, name) VALUES (?, ?)", (kind, name))
-            known = self._ids[kind, name] = cursor.lastrowid or 0
-            self._names[known] = name
-        return known
-
-    def known(self, kind: str, name: str) -> int:
-        """The number of a name, 0 when it has none."""
-        if (kind, name) not in self._ids:
-            self.refresh()
-        return self._ids.get((kind, name), 0)
-
-    def name(self, number: int) -> str:
-        """The name behind a number."""
-        if number not in self._names:
-            self.refresh()
-        return self._names[number]
-
-    def all(self, kind: str) -> list[str]:
-        """Every name of a kind."""
-        self.refresh()
-        return [name for known, name in self._ids if known == kind]
-
-
-# ---- rows to values ------------------------------------------------------------------------------------------------
-
-
-def new_part(message: NewMessage, row: Row, bucket: int, names: Names) -> tuple[Value, ...]:
-    """The values of a new row, in the order of ``insert_parts``."""
-    attempt = row.newest
-    ended = row.state in ENDED
-    lease: tuple[Value, ...] = (0, 0, 0, 0, 0)
-    if attempt is not None:
-        lease = (attempt.fate, attempt.reference, attempt.bind, names.number("route", attempt.route), attempt.leased)
-    records: tuple[Value, ...] = (None, None, None, None, None)
-    if row.n == 1:
-        body = message.body if row.keeps_text else None
-        records = (message.ref_tag, message.content_tag, message.group_tag or None, message.envelope, body)
+def message_values(message: NewMessage, bucket: int) -> tuple[Value, ...]:
+    """The values of ``INSERT_MESSAGE``."""
     return (
-        row.id,
-        bucket,
-        row.n,
-        row.parts,
-        names.number("client", row.client),
-        row.traffic,
-        _LANE[row.traffic],
-        names.number("route", row.route),
-        row.state,
-        row.created,
-        row.due,
-        row.expires,
-        None if ended else row.wake,
-        row.wake if ended else None,
-        row.period,
-        row.attempts,
-        row.burned,
-        row.reason,
-        row.event,
-        *lease,
-        row.phone_tag,
-        *records,
-    )
-
-
-def changed_part(row: Row, touched: int, names: Names, op_bucket: int) -> tuple[Value, ...]:
-    """The values of a changed row, in the order of ``update_parts`` for the same ``touched``."""
-    attempt = row.newest
-    values: tuple[Value, ...] = (
-        row.id, row.state, row.due, row.attempts, row.burned, row.deferrals, row.repeats_off, row.reason, row.event,
+        message.id, bucket, message.client, message.ref_tag, message.content_tag, message.phone_tag,
+        message.group_tag or None, message.envelope,
     )  # fmt: skip
-    if attempt is None:
-        values += (0, 0, 0, 0, 0, 0, 0, "", 0)
-    else:
-        values += (
-            attempt.fate, attempt.reference, attempt.bind, names.number("route", attempt.route), attempt.leased,
-            attempt.answered, attempt.heard, attempt.reason, attempt.repeat,
+
+
+class Changes:
+    """What changed rows mean for the tables: lists of values, each for one statement.
+
+    ``place`` gives the next row of the index of operator ids; ``bucket`` its bucket.
+    """
+
+    def __init__(self, now: int, place: Callable[[], int], bucket: Callable[[int], int]) -> None:
+        self._now = now
+        self._place = place
+        self._bucket = bucket
+        self.parts: list[tuple[Value, ...]] = []
+        self.queued: list[tuple[Value, ...]] = []
+        self.unqueued: list[tuple[Value, ...]] = []
+        self.timers: list[tuple[int, int]] = []
+        self.untimed: list[tuple[int, int]] = []
+        self.opened: list[tuple[int]] = []
+        self.closed: list[tuple[int]] = []
+        self.doubted: list[tuple[Value, ...]] = []
+        self.undoubted: list[tuple[Value, ...]] = []
+        self.ops: list[tuple[Value, ...]] = []
+
+    def add(self, row: Row) -> None:
+        """See where a changed row now stands in every table, and write it whole."""
+        due = row.due if row.state is State.READY else 0
+        if due != row.queued:
+            self._queue(row, due)
+        timer = row.timer
+        if row.wake < timer or timer <= self._now:
+            self._time(row)
+        if row.tries:
+            newest = row.tries[-1]
+            is_open = newest.fate is Fate.OPEN
+            if is_open is not row.marked:
+                row.marked = is_open
+                (self.opened if is_open else self.closed).append((row.id,))
+            if newest.operator_tag is not None and not newest.place:
+                self._index(row, newest)
+            if row.doubts or newest.fate is Fate.IN_DOUBT or len(row.tries) > 1:
+                self._tries(row)
+        self.parts.append(
+            (row.id, row.state, row.traffic, row.client, row.route, row.period, encode_row(row))
         )  # fmt: skip
-    if touched & Touched.WAKE:
-        ended = row.state in ENDED
-        values += (None if ended else row.wake, row.wake if ended else None)
-    if touched & Touched.OPERATOR:
-        if attempt is None or attempt.operator_tag is None:
-            values += (0, None, None)
+
+    def _queue(self, row: Row, due: int) -> None:
+        lane = _LANE[row.traffic]
+        if row.queued:
+            self.unqueued.append((row.route, lane, row.client, row.queued, row.id))
+        if due:
+            self.queued.append((
+                row.route, lane, row.client, due, row.id, row.traffic, row.expires, row.n, row.parts, len(row.tries),
+            ))  # fmt: skip
+        row.queued = due
+
+    def _time(self, row: Row) -> None:
+        """Set the timer: never later than ``wake``; an early ring costs one look, an update at each change more."""
+        if row.state in ENDED and row.wake <= self._now:
+            if row.timer > self._now:
+                return
+            timer = self._now + RING_AGAIN
         else:
-            attempt.operator_bucket = attempt.operator_bucket or op_bucket
-            values += (attempt.operator_bucket, attempt.operator_tag, attempt.operator_id)
-    return values
+            timer = row.wake
+        if timer >= NEVER:
+            timer = 0
+        if timer != row.timer:
+            if row.timer:
+                self.untimed.append((row.timer, row.id))
+            if timer:
+                self.timers.append((timer, row.id))
+            row.timer = timer
+
+    def _index(self, row: Row, attempt: Attempt) -> None:
+        attempt.place = place = self._place()
+        self.ops.append((place, self._bucket(place), attempt.route, attempt.operator_tag, row.id, attempt.n))
+
+    def _tries(self, row: Row) -> None:
+        """The rare case: several tries, or doubt."""
+        for attempt in row.tries:
+            if attempt.operator_tag is not None and not attempt.place:
+                self._index(row, attempt)
+            doubtful = attempt.fate is Fate.IN_DOUBT
+            if doubtful is not (attempt.n in row.doubts):
+                values = (attempt.route, attempt.reference, row.id, attempt.n)
+                (self.doubted if doubtful else self.undoubted).append(values)
+        row.doubts = [attempt.n for attempt in row.tries if attempt.fate is Fate.IN_DOUBT]
 
 
-def columns_of(touched: int) -> tuple[str, ...]:
-    """The columns of ``changed_part`` after the id."""
-    columns: tuple[str, ...] = _STATE
-    if touched & Touched.WAKE:
-        columns += _WAKE
-    if touched & Touched.OPERATOR:
-        columns += _OPERATOR
-    return columns
+class Removals:
+    """What forgotten messages mean for the tables."""
 
+    def __init__(self) -> None:
+        self.messages: list[tuple[int]] = []
+        self.bodies: list[tuple[int]] = []
+        self.parts: list[tuple[int]] = []
+        self.timed: list[tuple[int, int]] = []
+        self.ops: list[tuple[int]] = []
+        self.undoubted: list[tuple[Value, ...]] = []
 
-def attempt_values(attempt: Attempt, names: Names, op_bucket: int) -> tuple[Value, ...]:
-    """The values of an earlier attempt, in the order of ``_ATTEMPT``."""
-    if attempt.operator_tag is not None:
-        attempt.operator_bucket = attempt.operator_bucket or op_bucket
-    return (
-        attempt.part,
-        attempt.n,
-        attempt.fate,
-        attempt.reference,
-        attempt.bind,
-        names.number("route", attempt.route),
-        attempt.leased,
-        attempt.answered,
-        attempt.heard,
-        attempt.reason,
-        attempt.repeat,
-        attempt.operator_bucket,
-        attempt.operator_tag,
-        attempt.operator_id,
-    )
-
-
-def insert_parts(rows: int) -> str:
-    """New parts."""
-    return insert("part", _NEW_PART, rows)
-
-
-def insert_attempts(rows: int) -> str:
-    """Earlier attempts, new or changed."""
-    return insert("attempt", _ATTEMPT, rows, "INSERT OR REPLACE")
-
-
-def insert_journal(rows: int) -> str:
-    """Journal rows."""
-    return insert("journal", tuple(JOURNAL.split(", ")), rows)
-
-
-# ---- values to rows ------------------------------------------------------------------------------------------------
-
-
-def row_of(values: Values, names: Names) -> Row:
-    """The row behind the values of ``ROW``."""
-    (
-        id_, n, parts, client, traffic, route, state, created, due, expires, wake, retire, period, attempts, burned,
-        deferrals, repeats_off, reason, event, keeps_text, phone_tag, fate, reference, bind, attempt_route, leased,
-        answered, heard, attempt_reason, repeat, op_bucket, op_tag, op_id,
-    ) = values  # fmt: skip
-    newest = None
-    if attempts:
-        newest = Attempt(
-            id_, attempts, names.name(attempt_route), bind, FATE[fate], reference, leased, answered, heard,
-            attempt_reason, bool(repeat), op_bucket, blob(op_tag), blob(op_id),
-        )  # fmt: skip
-    return Row(
-        id_, n, parts, names.name(client), TRAFFIC[traffic], names.name(route), STATE[state], created, due, expires,
-        wake if wake is not None else retire, period, attempts, burned, deferrals, bool(repeats_off), reason, event,
-        bool(keeps_text), blob(phone_tag), newest,
-    )  # fmt: skip
-
-
-def attempt_of(values: Values, names: Names) -> Attempt:
-    """The attempt behind the values of ``ATTEMPT``."""
-    part, n, fate, reference, bind, route, leased, answered, heard, reason, repeat, op_bucket, op_tag, op_id = values
-    return Attempt(
-        part, n, names.name(route), bind, FATE[fate], reference, leased, answered, heard, reason, bool(repeat),
-        op_bucket, blob(op_tag), blob(op_id),
-    )  # fmt: skip
-
-
-def journal_of(values: Values, names: Names) -> JournalRow:
-    """The journal row behind the values of ``JOURNAL``."""
-    sequence, message, previous, client, event, reason, at, may = values
-    return JournalRow(sequence, message, previous, names.name(client) if client else "", event, reason, at, bool(may))
-
-
-def journal_values(row: JournalRow, names: Names) -> tuple[Value, ...]:
-    """The values of a journal row, in the order of ``JOURNAL``."""
-    client = names.number("client", row.client) if row.client else 0
-    return (
-        row.sequence, row.message, row.previous, client, row.event, row.reason, row.at, row.may_have_been_sent,
-    )  # fmt: skip
+    def add(self, rows: Sequence[Row]) -> None:
+        """A whole message goes; it has ended, so none of its parts is queued or open."""
+        head = rows[0]
+        self.messages.append((head.id,))
+        if head.keeps_text:
+            self.bodies.append((head.id,))
+        for row in rows:
+            self.parts.append((row.id,))
+            if row.timer:
+                self.timed.append((row.timer, row.id))
+            for attempt in row.tries:
+                if attempt.place:
+                    self.ops.append((attempt.place,))
+                if attempt.n in row.doubts:
+                    self.undoubted.append((attempt.route, attempt.reference, row.id, attempt.n))

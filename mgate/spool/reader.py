@@ -5,37 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mgate.model.message import COUNT_BITS, ENDED, State, TrafficClass
 from mgate.model.ready import Ask, Header, Ready
-from mgate.spool.engine import Count, Record, Waiting
-from mgate.spool.queries import (
-    ATTEMPT,
-    JOURNAL,
-    ROW,
-    STATE,
-    TRAFFIC,
-    Names,
-    attempt_of,
-    blob,
-    journal_of,
-    read,
-    row_of,
-    rows_of,
-    select,
-)
-from mgate.spool.rows import Attempt, JournalRow, Row
-from mgate.spool.shelf import nonempty
+from mgate.spool.engine import Count, Ending, Record, StoredEvents, Waiting
+from mgate.spool.queries import decode_row, read, select
+from mgate.spool.rows import Row
+from mgate.spool.shelf import StoredHead, nonempty
 from mgate.spool.store import connect
+from mgate.spool.story import ending_of
 
 _READY = (
-    "SELECT json_group_array(json_array(id, n, parts, attempts, expires)) FROM (SELECT * FROM part"
-    " WHERE state = 1 AND route = ? AND lane = ? AND client = ? AND due <= ? AND expires > ?"
-    " ORDER BY due, id LIMIT ?)"
+    "SELECT id, n, parts, attempts, expires FROM ready"
+    " WHERE route = ? AND lane = ? AND client = ? AND due <= ? AND expires > ? ORDER BY due, id LIMIT ?"
 )
-_NEXT_DUE = "SELECT min(due) FROM part WHERE state = 1 AND route = ? AND lane = ? AND client = ? AND due > ?"
+_CLIENTS = (
+    "WITH RECURSIVE x(c) AS (SELECT min(client) FROM ready WHERE route = ?1 AND lane = ?2 UNION ALL"
+    " SELECT (SELECT min(client) FROM ready WHERE route = ?1 AND lane = ?2 AND client > x.c) FROM x"
+    " WHERE x.c IS NOT NULL) SELECT c FROM x WHERE c IS NOT NULL"
+)
+_NEXT_DUE = "SELECT min(due) FROM ready WHERE route = ? AND lane = ? AND client = ? AND due > ?"
+# The millisecond of its acceptance stands in the id.
 _COUNTS = (
-    "SELECT route, class, client, state, state = 1 AND due <= ?, count(*), min(created) FROM part"
-    " GROUP BY route, class, client, state, 5"
+    f"SELECT route, class, client, 1, due <= ?, count(*), min(id) >> {COUNT_BITS} FROM ready GROUP BY 1, 2, 3, 5"
+    f" UNION ALL SELECT route, class, client, state, 0, count(*), min(id) >> {COUNT_BITS} FROM part"
+    " WHERE state > 1 GROUP BY 1, 2, 3, 4"
 )
+_ENDED = min(ENDED)
 
 
 class SqliteReader:
@@ -43,21 +38,17 @@ class SqliteReader:
 
     def __init__(self, path: Path) -> None:
         self._db = connect(path, read_only=True)
-        self._names = Names(self._db)
 
     def ready(self, ask: Ask, now: int) -> Ready:
         """See ``engine.Reader``."""
-        route = self._names.known("route", ask.route)
         headers: list[Header] = []
         dues: list[int] = []
-        for client in self.clients() if route else ():
-            number = self._names.known("client", client)
-            (due,) = self._db.execute(_NEXT_DUE, (route, ask.lane, number, now)).fetchone()
+        for (client,) in self._db.execute(_CLIENTS, (ask.route, ask.lane)).fetchall():
+            (due,) = self._db.execute(_NEXT_DUE, (ask.route, ask.lane, client, now)).fetchone()
             if due is not None:
                 dues.append(due)
             if client not in ask.skip:
-                (array,) = self._db.execute(_READY, (route, ask.lane, number, now, now, ask.limit)).fetchone()
-                rows = rows_of(array)
+                rows = self._db.execute(_READY, (ask.route, ask.lane, client, now, now, ask.limit)).fetchall()
                 headers += [Header(part, n, parts, client, tries, end / 1000) for part, n, parts, tries, end in rows]
         return Ready(tuple(headers), min(dues) / 1000 if dues else 0.0)
 
@@ -70,120 +61,125 @@ class SqliteReader:
             self._db.execute("COMMIT")
 
     def _records(self, heads: Sequence[int]) -> list[Record]:
-        sealed = {head: (count, *map(blob, tags)) for head, count, *tags in read(self._db, _records_of, heads)}
-        parts = [head + n for head, (count, *_) in sealed.items() for n in range(count)]
-        rows = {row.id: row for row in (row_of(values, self._names) for values in read(self._db, _rows_of, parts))}
-        older: dict[int, list[Attempt]] = {}
-        for values in read(self._db, _attempts_of, [row.id for row in rows.values() if row.attempts > 1]):
-            older.setdefault(values[0], []).append(attempt_of(values, self._names))
-        journal = self._journal_of([(head, rows[head].event) for head in sealed])
-        return [
-            Record(
-                tuple(mine := [rows[head + n] for n in range(count)]),
-                tuple(attempt for row in mine for attempt in _attempts(row, older)),
-                tuple(journal[head]),
-                *tags,
-            )
-            for head, (count, *tags) in sealed.items()
-        ]
+        records: list[Record] = []
+        bodies: dict[int, bytes] = dict(read(self._db, _bodies, heads))
+        rows = {head: self._rows(head) for head in heads}
+        for head, ref_tag, content_tag, envelope in read(self._db, _messages, heads):
+            records.append(Record(tuple(rows[head]), ref_tag, content_tag, envelope, bodies.get(head)))
+        return records
 
-    def _journal_of(self, last: Sequence[tuple[int, int]]) -> dict[int, list[JournalRow]]:
-        """The journal rows of messages, by walking back from the last of each: the journal needs no index for it."""
-        chains: dict[int, list[JournalRow]] = {head: [] for head, _ in last}
-        wanted = [event for _, event in last if event]
-        while wanted:
-            found = [journal_of(values, self._names) for values in read(self._db, _journal_rows, wanted)]
-            for row in found:
-                chains[row.message].insert(0, row)
-            wanted = [row.previous for row in found if row.previous]
-        return chains
+    def _rows(self, head: int) -> list[Row]:
+        (first,) = self._db.execute(_PART, (head,)).fetchone() or (None,)
+        if first is None:
+            return []
+        rows = [decode_row(first)]
+        if rows[0].parts > 1:
+            last = head + rows[0].parts - 1
+            rows += [decode_row(row) for (row,) in self._db.execute(_PARTS, (head + 1, last))]
+        return rows
 
     def by_ref(self, tags: Sequence[tuple[str, bytes]]) -> list[int]:
         """See ``engine.Reader``."""
-        query = "SELECT id FROM part WHERE bucket = ? AND client = ? AND ref_tag = ?"
+        query = "SELECT id FROM message WHERE bucket = ? AND client = ? AND ref_tag = ?"
         found: list[int] = []
-        for bucket in nonempty(self._db, "part", "bucket", "ref_tag"):
+        for bucket in nonempty(self._db, "message"):
             for client, tag in tags:
-                found += [
-                    head for (head,) in self._db.execute(query, (bucket, self._names.known("client", client), tag))
-                ]
+                found += [head for (head,) in self._db.execute(query, (bucket, client, tag))]
         return found
 
     def by_phone(self, tags: Sequence[bytes], limit: int) -> list[int]:
         """See ``engine.Reader``."""
         found: list[int] = []
-        for bucket in reversed(nonempty(self._db, "part", "bucket", "ref_tag")):
+        for bucket in reversed(nonempty(self._db, "message")):
             found += [head for (head,) in read(self._db, _by_phone, tags, bucket)]
             if len(found) >= limit:
                 break
         return sorted(found, reverse=True)[:limit]
 
-    def ended(self, now: int, limit: int) -> list[int]:
+    def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
         """See ``engine.Reader``."""
-        query = "SELECT id FROM part WHERE state >= 5 AND retire <= ? AND n = 1 ORDER BY retire LIMIT ?"
-        return [head for (head,) in self._db.execute(query, (now, limit))]
+        query = f"SELECT id, row FROM part WHERE id > ? AND state >= {_ENDED} ORDER BY id LIMIT ?"
+        found = self._db.execute(query, (after, limit)).fetchall()
+        endings: list[Ending] = []
+        for head, value in found:
+            row = decode_row(value)
+            if row.n == 1 and row.wake <= now:
+                endings += self._ending(head, now)
+        return endings, found[-1][0] if len(found) == limit else 0
 
-    def next_wake(self) -> int:
+    def _ending(self, head: int, now: int) -> list[Ending]:
+        for record in self.records([head]):
+            if all(row.state in ENDED and row.wake <= now for row in record.rows):
+                first = record.rows[0]
+                constant = StoredHead(
+                    first.id, first.client, record.ref_tag, record.content_tag, record.envelope, b"", "", b""
+                )
+                return [ending_of(constant, record.rows)]
+        return []
+
+    def events(self, after: int, limit: int) -> list[StoredEvents]:
         """See ``engine.Reader``."""
-        row = self._db.execute("SELECT min(wake) FROM part WHERE wake IS NOT NULL").fetchone()
-        return int(row[0] or 0)
+        found = self._db.execute(_RUNS, (after, after, limit))
+        return [StoredEvents(*run) for run in found.fetchall()]
+
+    def last_event(self) -> int:
+        """See ``engine.Reader``."""
+        row = self._db.execute("SELECT first + count - 1 FROM journal ORDER BY first DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def cursor(self, client: str, feed: str) -> int:
+        """See ``engine.Reader``."""
+        row = self._db.execute("SELECT cursor FROM feed WHERE client = ? AND name = ?", (client, feed)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""
-        rows = self._db.execute("SELECT route, lane, count(*), min(due) FROM part WHERE state = 1 GROUP BY route, lane")
-        return [Waiting(self._names.name(route), lane, parts, oldest) for route, lane, parts, oldest in rows]
+        rows = self._db.execute("SELECT route, lane, count(*), min(due) FROM ready GROUP BY route, lane")
+        return [Waiting(*row) for row in rows]
 
     def uncertain(self) -> int:
         """See ``engine.Reader``."""
-        query = "SELECT count(*) FROM part WHERE fate IN (1, 4) AND state = 4"
+        query = "SELECT count(*) FROM part WHERE state = 4 AND id IN (SELECT part FROM doubt)"
         return int(self._db.execute(query).fetchone()[0])
 
     def counts(self, now: int) -> list[Count]:
         """See ``engine.Reader``."""
-        self._names.refresh()
         return [
-            Count(
-                self._names.name(route), TRAFFIC[traffic], self._names.name(client), STATE[state], bool(due), parts,
-                oldest,
-            )
+            Count(route, TrafficClass(traffic), client, State(state), bool(due), parts, oldest)
             for route, traffic, client, state, due, parts, oldest in self._db.execute(_COUNTS, (now,))
-        ]  # fmt: skip
+        ]
 
     def clients(self) -> list[str]:
         """See ``engine.Reader``."""
-        return self._names.all("client")
+        return [client for (client,) in self._db.execute("SELECT name FROM client")]
 
     def periods(self) -> set[int]:
         """See ``engine.Reader``."""
-        return {period for (period,) in self._db.execute("SELECT DISTINCT period FROM part")}
+        both = "SELECT DISTINCT period FROM part UNION SELECT DISTINCT period FROM journal"
+        return {period for (period,) in self._db.execute(both)}
 
     def close(self) -> None:
         """See ``engine.Reader``."""
         self._db.close()
 
 
-def _attempts(row: Row, older: dict[int, list[Attempt]]) -> list[Attempt]:
-    newest = [] if row.newest is None else [row.newest]
-    return sorted(older.get(row.id, []), key=lambda attempt: attempt.n) + newest
+_PART = "SELECT row FROM part WHERE id = ?"
+_PARTS = "SELECT row FROM part WHERE id BETWEEN ? AND ? ORDER BY id"
+# A cursor may stand in the middle of a run: the one that it stands in comes first.
+_RUNS = (
+    "SELECT first, count, period, sealed FROM journal WHERE first >= coalesce("
+    "(SELECT first FROM journal WHERE first <= ? ORDER BY first DESC LIMIT 1), 0)"
+    " AND first + count - 1 > ? ORDER BY first LIMIT ?"
+)
 
 
-def _records_of(heads: int) -> str:
-    return select(
-        "id, parts, hex(ref_tag), hex(content_tag), hex(envelope), hex(body)", "part", "id", heads, " AND n = 1"
-    )
+def _messages(heads: int) -> str:
+    return select("id, ref_tag, content_tag, envelope", "message", "id", heads)
 
 
-def _rows_of(parts: int) -> str:
-    return select(ROW, "part", "id", parts)
-
-
-def _attempts_of(parts: int) -> str:
-    return select(ATTEMPT, "attempt", "part", parts)
-
-
-def _journal_rows(rows: int) -> str:
-    return select(JOURNAL, "journal", "sequence", rows)
+def _bodies(heads: int) -> str:
+    return select("id, sealed", "body", "id", heads)
 
 
 def _by_phone(tags: int) -> str:
-    return select("id", "part", "phone_tag", tags, " AND bucket = ? AND ref_tag IS NOT NULL")
+    return select("id", "message", "phone_tag", tags, " AND bucket = ?")

@@ -1,14 +1,16 @@
 """The rows as one commit works on them, and what a turn must be able to read. Pure.
 
-A row is one part; the rows of a message stand side by side (part n has the id of the message plus n - 1). The newest
-attempt lives in the row, because most parts have exactly one; earlier ones move to a table of their own when the next
-lease is written.
+A row is one part (one ``submit_sm``) with all its attempts; the head of a message, its first part, bears the message's
+events too. The rows of a message stand side by side (part n has the id of the message plus n - 1). On the disk a row is
+one value (msgpack) beside the few columns that questions need: to write a row whole is cheaper than to change columns.
+
+Fields are only ever added at the end: a spool of yesterday holds rows of yesterday's form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -16,142 +18,124 @@ from mgate.model.entry import Told
 from mgate.model.message import Fate, State, TrafficClass
 
 
-class Touched:
-    """Which groups of columns a turn changed, so that an index is only touched when it must be.
+class Attempt(msgspec.Struct, array_like=True, gc=False):
+    """One try of one part. Moments in milliseconds, 0 where it has not happened.
 
-    Plain numbers to be or-ed together: an ``IntFlag`` costs a microsecond at each.
+    Attributes:
+        n: which try of the part it is, from 1.
+        operator_id: sealed. ``place``: its row in the index of operator ids, 0 while it has none.
     """
 
-    NOTHING: Final = 0
-    STATE: Final = 1  # state, due and the small facts; always written for a changed row
-    WAKE: Final = 2
-    OPERATOR: Final = 4
-    BODY: Final = 8
+    n: int
+    route: str
+    bind: int
+    reference: int
+    leased: int
+    fate: Fate = Fate.OPEN
+    answered: int = 0
+    heard: int = 0
+    reason: str = ""
+    repeat: bool = False
+    operator_tag: bytes | None = None
+    operator_id: bytes | None = None
+    place: int = 0
 
 
-class Attempt:
-    """One try of one part. Moments in milliseconds, 0 where it has not happened."""
+class JournalRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A change of a message's state, as the journal told it; ``at`` in milliseconds."""
 
-    __slots__ = (
-        "answered", "bind", "fate", "heard", "leased", "n", "operator_bucket", "operator_id", "operator_tag", "part",
-        "reason", "reference", "repeat", "route",
-    )  # fmt: skip
-
-    def __init__(  # a row
-        self,
-        part: int,
-        n: int,
-        route: str,
-        bind: int,
-        fate: Fate,
-        reference: int,
-        leased: int,
-        answered: int = 0,
-        heard: int = 0,
-        reason: str = "",
-        repeat: bool = False,
-        operator_bucket: int = 0,
-        operator_tag: bytes | None = None,
-        operator_id: bytes | None = None,
-    ) -> None:
-        self.part = part
-        self.n = n
-        self.route = route
-        self.bind = bind
-        self.fate = fate
-        self.reference = reference
-        self.leased = leased
-        self.answered = answered
-        self.heard = heard
-        self.reason = reason
-        self.repeat = repeat
-        self.operator_bucket = operator_bucket
-        self.operator_tag = operator_tag
-        self.operator_id = operator_id
+    sequence: int
+    event: str
+    reason: str
+    at: int
+    may_have_been_sent: bool
 
 
-class Row:
+class Row(msgspec.Struct, array_like=True):
     """One part, as it stands in this commit.
 
     Attributes:
         due: READY: when it may leave. UNCERTAIN: when it is to be repeated, 0 for never.
         wake: live: when the clock has something to say about it; ended: when it moves to history.
         burned: attempts that may have been sent; ``deferrals``: refusals that it backed off after.
-        attempts: how many there were; ``newest`` is the last of them.
-        event: the journal's last row for the message (on the head row only).
-        keeps_text: whether the head still holds the sealed body.
+        keeps_text: whether the head still holds the text of a class that erases it.
+        tries: its attempts, first to last; ``events``: the message's (on the head row only).
+        queued, timer, marked, doubts: how it stands in the tables beside its own: the moment that it is queued under
+            (0: not), the moment that its timer is set to (never later than ``wake``), whether its newest attempt is
+            marked as open, and which of its attempts are listed as doubtful.
     """
 
-    __slots__ = (
-        "attempts", "burned", "client", "created", "deferrals", "due", "event", "expires", "id", "keeps_text", "n",
-        "newest", "parts", "period", "phone_tag", "reason", "repeats_off", "route", "state", "touched", "traffic",
-        "wake",
-    )  # fmt: skip
-
-    def __init__(  # a row
-        self,
-        id: int,  # noqa: A002  # the column's name
-        n: int,
-        parts: int,
-        client: str,
-        traffic: TrafficClass,
-        route: str,
-        state: State,
-        created: int,
-        due: int,
-        expires: int,
-        wake: int,
-        period: int,
-        attempts: int = 0,
-        burned: int = 0,
-        deferrals: int = 0,
-        repeats_off: bool = False,
-        reason: str = "",
-        event: int = 0,
-        keeps_text: bool = True,
-        phone_tag: bytes | None = None,
-        newest: Attempt | None = None,
-    ) -> None:
-        self.id = id
-        self.n = n
-        self.parts = parts
-        self.client = client
-        self.traffic = traffic
-        self.route = route
-        self.state = state
-        self.created = created
-        self.due = due
-        self.expires = expires
-        self.wake = wake
-        self.period = period
-        self.attempts = attempts
-        self.burned = burned
-        self.deferrals = deferrals
-        self.repeats_off = repeats_off
-        self.reason = reason
-        self.event = event
-        self.keeps_text = keeps_text
-        self.phone_tag = phone_tag
-        self.newest = newest
-        self.touched: int = Touched.NOTHING
+    id: int
+    n: int
+    parts: int
+    client: str
+    traffic: TrafficClass
+    route: str
+    state: State
+    created: int
+    due: int
+    expires: int
+    wake: int
+    period: int
+    phone_tag: bytes
+    burned: int = 0
+    deferrals: int = 0
+    repeats_off: bool = False
+    reason: str = ""
+    keeps_text: bool = False
+    tries: list[Attempt] = []
+    events: list[JournalRow] = []
+    queued: int = 0
+    timer: int = 0
+    marked: bool = False
+    doubts: list[int] = []
 
     @property
     def head(self) -> int:
         """The id of the message: that of its first part."""
         return self.id - self.n + 1
 
+    @property
+    def attempts(self) -> int:
+        """How many tries there were."""
+        return len(self.tries)
 
-class JournalRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of the journal. ``previous``: the sequence of the message's row before it, 0 for the first."""
+    @property
+    def newest(self) -> Attempt | None:
+        """The last try."""
+        return self.tries[-1] if self.tries else None
 
-    sequence: int
-    message: int
-    previous: int
-    client: str
-    event: str
-    reason: str
-    at: int
-    may_have_been_sent: bool
+    @property
+    def event(self) -> int:
+        """The journal's last sequence for the message (on the head row), 0 before the first."""
+        return self.events[-1].sequence if self.events else 0
+
+
+class Head(Protocol):
+    """What is kept once a message, and never changes: ``verbs.NewMessage``, or what was read back of one.
+
+    ``ref`` and ``meta`` are the client's own, in clear: held in memory, sealed on the disk.
+    """
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def ref_tag(self) -> bytes: ...
+    @property
+    def content_tag(self) -> bytes: ...
+    @property
+    def envelope(self) -> bytes: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def meta(self) -> bytes: ...
+
+    def without_text(self) -> Head:
+        """The same, its text erased."""
 
 
 class Early(msgspec.Struct, frozen=True, gc=False):
@@ -183,26 +167,33 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     tag: bytes
 
 
+Hit = tuple[Row, Attempt]
+"""An attempt, with its part."""
+
+
 class Shelf(Protocol):
     """What a turn reads of an engine. Everything is as the last commit left it."""
 
     def load(self, ids: Sequence[int]) -> Iterable[Row]:
-        """The rows of these parts, each with its newest attempt; what is not there is not given."""
+        """The rows of these parts; what is not there is not given."""
 
     def load_messages(self, heads: Sequence[int]) -> Iterable[Row]:
         """The rows of all parts of these messages."""
 
-    def older(self, part: int) -> list[Attempt]:
-        """The attempts of a part before its newest, first to last."""
-
-    def sealed(self, heads: Sequence[int]) -> dict[int, tuple[bytes, bytes | None]]:
-        """The sealed envelope and body of these messages."""
+    def heads(self, messages: Sequence[int]) -> dict[int, Head]:
+        """What never changes of these messages; the text of an otp only while it is kept."""
 
     def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
         """Which of these (client, ref tag) are known, in the spool or within the memory of history."""
 
     def group(self, client: str, tag: bytes) -> list[int]:
         """The heads of the live messages of this client's group and number, oldest first."""
+
+    def at_hand(self, account: str, tag: bytes) -> Hit | None:
+        """The one attempt at hand that bears this id of the account and waits for its receipt.
+
+        None when it is not at hand, or not the only one that may be meant: then ``operator_ids`` knows.
+        """
 
     def operator_ids(self, account: str, tags: Sequence[bytes]) -> list[Found]:
         """The attempts of this account that bear one of these ids, newest first."""
@@ -213,8 +204,11 @@ class Shelf(Protocol):
     def early(self, account: str, tag: bytes) -> list[Early]:
         """The early receipts that this operator id fits, first seen first."""
 
+    def cursors(self, client: str) -> dict[str, int]:
+        """The durable cursor of each feed of this client."""
+
     def wakes(self, now: int, limit: int) -> list[int]:
-        """The live parts whose ``wake`` has come, soonest first."""
+        """The parts whose ``timer`` has come, soonest first."""
 
     def open_attempts(self) -> list[int]:
         """The parts whose newest attempt is open."""

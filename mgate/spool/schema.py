@@ -1,13 +1,16 @@
 """Tables of the live spool, as numbered migrations, applied in order at start.
 
-``user_version`` counts the migrations applied. A file with a greater number was written by a newer mgate and is not
-touched. Within a major version migrations only add.
+``user_version`` counts the migrations applied, from ``FIRST``. A file with a greater number was written by a newer
+mgate and is not touched; one with a smaller number than ``FIRST`` by a trial version that nobody runs. Within a major
+version migrations only add.
 
 What is in clear, and why, stands in ``docs/sealed-format.md``: ids, states, moments, classes, names of clients and
 routes. Everything else is sealed or a keyed tag.
 
-Two columns tell of time: ``wake`` (live parts: when the clock has something to say) and ``retire`` (ended parts: when
-they may move to history). They are apart so that a change of state alone touches neither index. Indexes on random tags
+A part is one value beside the columns that questions need; writing it whole is one step of one tree. What must be found
+in another way stands in a table of its own, keyed by the part, so that a change of state alone touches no index:
+``ready`` (what may leave, by lane), ``wake`` (when the clock has something to say), ``open`` (attempts under way, for
+the sweep at start), ``doubt`` and ``op`` (attempts by our reference, and by the operator's id). Indexes on random tags
 lead with a bucket that grows with time: with plain tag indexes the spool falls to a third of its rate.
 """
 
@@ -20,94 +23,93 @@ from typing import Final
 
 from mgate.spool.engine import ForeignSpool, NewerSpool, StoreBroken
 
+FIRST: Final = 2
+
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
-    CREATE TABLE name (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name)) STRICT;
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY,
+        bucket INTEGER NOT NULL,
+        client TEXT NOT NULL,
+        ref_tag BLOB NOT NULL,
+        content_tag BLOB NOT NULL,
+        phone_tag BLOB NOT NULL,
+        group_tag BLOB,
+        envelope BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX message_ref ON message (bucket, client, ref_tag);
+    CREATE INDEX message_phone ON message (bucket, phone_tag);
+    CREATE INDEX message_group ON message (group_tag) WHERE group_tag IS NOT NULL;
+
+    CREATE TABLE client (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE body (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 
     CREATE TABLE part (
         id INTEGER PRIMARY KEY,
-        bucket INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        class INTEGER NOT NULL,
+        client TEXT NOT NULL,
+        route TEXT NOT NULL,
+        period INTEGER NOT NULL,
+        row BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE ready (
+        route TEXT NOT NULL,
+        lane INTEGER NOT NULL,
+        client TEXT NOT NULL,
+        due INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        class INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
         n INTEGER NOT NULL,
         parts INTEGER NOT NULL,
-        client INTEGER NOT NULL,
-        class INTEGER NOT NULL,
-        lane INTEGER NOT NULL,
-        route INTEGER NOT NULL,
-        state INTEGER NOT NULL,
-        created INTEGER NOT NULL,
-        due INTEGER NOT NULL,
-        expires INTEGER NOT NULL,
-        wake INTEGER,
-        retire INTEGER,
-        period INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
-        burned INTEGER NOT NULL,
-        deferrals INTEGER NOT NULL DEFAULT 0,
-        repeats_off INTEGER NOT NULL DEFAULT 0,
-        reason TEXT NOT NULL DEFAULT '',
-        event INTEGER NOT NULL,
-        fate INTEGER NOT NULL,
-        reference INTEGER NOT NULL,
-        bind INTEGER NOT NULL,
-        attempt_route INTEGER NOT NULL,
-        leased INTEGER NOT NULL,
-        answered INTEGER NOT NULL DEFAULT 0,
-        heard INTEGER NOT NULL DEFAULT 0,
-        attempt_reason TEXT NOT NULL DEFAULT '',
-        repeat INTEGER NOT NULL DEFAULT 0,
-        op_bucket INTEGER NOT NULL DEFAULT 0,
-        op_tag BLOB,
-        op_id BLOB,
-        phone_tag BLOB,
-        ref_tag BLOB,
-        content_tag BLOB,
-        group_tag BLOB,
-        envelope BLOB,
-        body BLOB
-    ) STRICT;
-    CREATE UNIQUE INDEX part_ref ON part (bucket, client, ref_tag) WHERE ref_tag IS NOT NULL;
-    CREATE INDEX part_phone ON part (bucket, phone_tag) WHERE ref_tag IS NOT NULL;
-    CREATE INDEX part_group ON part (group_tag) WHERE group_tag IS NOT NULL;
-    CREATE INDEX part_ready ON part (route, lane, client, due) WHERE state = 1;
-    CREATE INDEX part_wake ON part (wake) WHERE wake IS NOT NULL;
-    CREATE INDEX part_retire ON part (retire) WHERE state >= 5;
-    CREATE INDEX part_op ON part (op_bucket, op_tag) WHERE op_tag IS NOT NULL;
-    CREATE INDEX part_open ON part (reference) WHERE fate IN (1, 4);
+        PRIMARY KEY (route, lane, client, due, id)
+    ) STRICT, WITHOUT ROWID;
 
-    CREATE TABLE attempt (
+    CREATE TABLE wake (at INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (at, id)) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE open (id INTEGER PRIMARY KEY) STRICT;
+
+    CREATE TABLE doubt (
+        account TEXT NOT NULL,
+        reference INTEGER NOT NULL,
         part INTEGER NOT NULL,
         n INTEGER NOT NULL,
-        fate INTEGER NOT NULL,
-        reference INTEGER NOT NULL,
-        bind INTEGER NOT NULL,
-        route INTEGER NOT NULL,
-        leased INTEGER NOT NULL,
-        answered INTEGER NOT NULL,
-        heard INTEGER NOT NULL,
-        reason TEXT NOT NULL,
-        repeat INTEGER NOT NULL,
-        op_bucket INTEGER NOT NULL,
-        op_tag BLOB,
-        op_id BLOB,
-        PRIMARY KEY (part, n)
+        PRIMARY KEY (account, reference, part, n)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX attempt_op ON attempt (op_bucket, op_tag) WHERE op_tag IS NOT NULL;
-    CREATE INDEX attempt_open ON attempt (reference) WHERE fate IN (1, 4);
+
+    CREATE TABLE op (
+        id INTEGER PRIMARY KEY,
+        bucket INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        tag BLOB NOT NULL,
+        part INTEGER NOT NULL,
+        n INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX op_tag ON op (bucket, tag);
 
     CREATE TABLE journal (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-        message INTEGER NOT NULL,
-        previous INTEGER NOT NULL,
-        client INTEGER NOT NULL,
-        event TEXT NOT NULL,
-        reason TEXT NOT NULL,
+        first INTEGER PRIMARY KEY,
+        count INTEGER NOT NULL,
         at INTEGER NOT NULL,
-        may_have_been_sent INTEGER NOT NULL
+        greatest INTEGER NOT NULL,
+        period INTEGER NOT NULL,
+        sealed BLOB NOT NULL
     ) STRICT;
+
+    CREATE TABLE feed (
+        client TEXT NOT NULL,
+        name TEXT NOT NULL,
+        cursor INTEGER NOT NULL,
+        PRIMARY KEY (client, name)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE early (
         id INTEGER PRIMARY KEY,
-        account INTEGER NOT NULL,
+        account TEXT NOT NULL,
         key BLOB NOT NULL,
         told TEXT NOT NULL,
         reason TEXT NOT NULL,
@@ -120,7 +122,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
 
     CREATE TABLE inbound (
         id INTEGER PRIMARY KEY,
-        account INTEGER NOT NULL,
+        account TEXT NOT NULL,
         created INTEGER NOT NULL,
         period INTEGER NOT NULL,
         sealed BLOB NOT NULL
@@ -166,11 +168,12 @@ def migrate(connection: sqlite3.Connection, database: bytes) -> None:
         NewerSpool: the file has migrations that this code does not know; it was not touched.
     """
     version = _version(connection)
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+    done = version - FIRST + 1 if version else 0
+    for number, script in enumerate(MIGRATIONS[done:], start=FIRST + done):
         connection.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)
-        if number == 1:
+        if number == FIRST:
             connection.execute("INSERT INTO fact VALUES ('database', ?)", (database,))
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
@@ -178,10 +181,13 @@ def migrate(connection: sqlite3.Connection, database: bytes) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
+    newest = FIRST + len(MIGRATIONS) - 1
+    if version > newest:
         raise NewerSpool(
-            f"the spool has schema {version}, and this version of mgate knows {len(MIGRATIONS)}: install the newer one"
+            f"the spool has schema {version}, and this version of mgate knows {newest}: install the newer one"
         )
+    if 0 < version < FIRST:
+        raise ForeignSpool(f"the spool has schema {version}, of a trial version: move it away, and begin a new one")
     return int(version)
 
 

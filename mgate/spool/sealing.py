@@ -19,43 +19,26 @@ from mgate.model.message import IdSource, Outgoing, Secret
 from mgate.model.outcome import Accepted, Outcome
 from mgate.model.ports import Slot
 from mgate.policy.classes import RULES
+from mgate.seal.errors import SealError
 from mgate.seal.keyring import Keyring
 from mgate.seal.record import Place, Sealer
 from mgate.seal.tags import Tags
-from mgate.spool.history import FoundStory
+from mgate.spool.journal import Box
 from mgate.spool.rows import Attempt, Row
 from mgate.spool.verbs import End, Heard, Leased, NewInbound, NewMessage
+from mgate.spool.words import Envelope
 
-PART, INBOUND, HISTORY = 1, 3, 16
+PART, INBOUND, JOURNAL, HISTORY = 1, 3, 4, 16
 """Numbers of tables, in the associated data of every record. Stored: do not renumber."""
 
-ENVELOPE, BODY, OPERATOR_ID, STORY = 1, 2, 3, 4
+ENVELOPE, BODY, OPERATOR_ID, BLOCK, RUN = 1, 2, 3, 4, 5
 """Numbers of sealed columns. Stored: do not renumber."""
+
+JOURNAL_GROUP: Final = "journal"
+"""The retention group of the journal."""
 
 INBOUND_GROUP: Final = "notice"
 """The retention group of inbound messages."""
-
-
-class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The sensitive fields of a message, as they are sealed. Fields are only ever added at the end.
-
-    Attributes:
-        to: E.164; ``text`` is empty when it is sealed apart or has been erased.
-        not_before: seconds since 1970, 0.0 for at once.
-    """
-
-    to: str
-    sender: str
-    ref: str
-    text: str
-    group: str
-    tags: tuple[str, ...]
-    meta: bytes
-    not_before: float
-    peer_uid: int
-
-    def __repr__(self) -> str:
-        return "Envelope(sealed fields)"
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -134,6 +117,8 @@ class Sealing:
             seal(place, self._encode(envelope)),
             body,
             slots,
+            asked.ref,
+            asked.meta,
         )
 
     def _group_tag(self, asked: Submission) -> bytes:
@@ -201,14 +186,20 @@ class Sealing:
     # ---- questions -------------------------------------------------------------------------------------------------
 
     def envelope(self, head: Row, sealed: bytes) -> Envelope:
-        """The sensitive fields of a message in the live spool, without a text that is sealed apart."""
+        """The sensitive fields of a message, without a text that is sealed apart.
+
+        Raises:
+            mgate.seal.errors.SealError: the record is damaged or its key is gone.
+        """
         return self._read_envelope(self._sealer.unseal(_place(head, ENVELOPE), sealed))
 
-    def text(self, head: Row, envelope: Envelope, body: bytes | None) -> str:
-        """The text of a message in the live spool; empty when it has been erased."""
-        if not body:
-            return envelope.text
-        return self._read_body(self._sealer.unseal(_place(head, BODY), body)).text
+    def words(self, head: Row, sealed: bytes) -> tuple[str, bytes]:
+        """The client's own reference and meta in a sealed envelope; empty ones when it cannot be opened."""
+        try:
+            envelope = self.envelope(head, sealed)
+        except SealError:
+            return "", b""  # whoever needs the whole envelope says that it is damaged
+        return envelope.ref, envelope.meta
 
     def operator_id(self, row: Row, attempt: Attempt) -> str:
         """The operator's own id of an attempt in the live spool; empty when it has none."""
@@ -225,17 +216,40 @@ class Sealing:
         periods = sorted((period.number for period in self._keyring.periods), reverse=True)
         return [self._tags.phone_tag(period, number) for period in periods]
 
-    def story(self, head: Row, plain: bytes) -> bytes:
-        """A whole ended message, sealed for its history file."""
-        return self._sealer.seal(_place(head, STORY)._replace(table=HISTORY), plain)
+    # ---- blocks ----------------------------------------------------------------------------------------------------
 
-    def open_story(self, found: FoundStory) -> bytes:
-        """What ``story`` sealed."""
-        place = Place(
-            HISTORY, STORY, found.message, found.period, found.traffic, found.expires // 1000, found.created // 1000
+    def box(self) -> Box:
+        """How the journal's runs are sealed."""
+        unseal = self._sealer.unseal
+        return Box(
+            lambda now: self._keyring.period_at(JOURNAL_GROUP, now / 1000).number,
+            lambda first, period, plain: self._sealer.seal(_block(JOURNAL, RUN, first, period), plain),
+            lambda first, period, sealed: unseal(_block(JOURNAL, RUN, first, period), sealed),
         )
-        return self._sealer.unseal(place, found.sealed)
 
 
 def _place(row: Row, column: int) -> Place:
     return Place(PART, column, row.id, row.period, row.traffic, row.expires // 1000, row.created // 1000)
+
+
+def _block(table: int, column: int, number: int, period: int) -> Place:
+    return Place(table, column, number, period, 0, 0, 0)
+
+
+class Blocks:
+    """Seals and opens the blocks of history. Each thread has its own."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def seal(self, period: int, number: int, plain: bytes) -> bytes:
+        """The stories of one block."""
+        return self._sealer.seal(_block(HISTORY, BLOCK, number, period), plain)
+
+    def unseal(self, period: int, number: int, sealed: bytes) -> bytes:
+        """What ``seal`` sealed.
+
+        Raises:
+            mgate.seal.errors.SealError: the block is damaged or its key is gone.
+        """
+        return self._sealer.unseal(_block(HISTORY, BLOCK, number, period), sealed)

@@ -1,17 +1,19 @@
-"""What a turn reads of the SQLite spool: the ``Shelf`` of ``rows``, in as few statements as its batches allow."""
+"""What a turn reads of the SQLite spool: the ``Shelf`` of ``rows``; from the hand where it can, else from the disk."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
 
 from mgate.model.entry import Told
-from mgate.model.message import Fate, State
 from mgate.spool.filter import RefFilter
+from mgate.spool.hand import Hand
 from mgate.spool.lifecycle import fold_parts
-from mgate.spool.queries import ATTEMPT, ROW, STATE, Names, Values, attempt_of, blob, read, row_of, select
-from mgate.spool.rows import Attempt, Early, Found, KnownRef, Row, Touched
+from mgate.spool.queries import decode_row, read, select
+from mgate.spool.rows import Early, Found, Head, Hit, KnownRef, Row
 
 
 class PastRefs(Protocol):
@@ -21,186 +23,160 @@ class PastRefs(Protocol):
         """Which of these are known."""
 
 
-HELD: Final = 20_000
-"""Rows that stay at hand: about 20 MiB, and more than what is under way at most banks."""
+class StoredHead(msgspec.Struct, frozen=True, gc=False):
+    """What never changes of a message, read back: see ``rows.Head``."""
+
+    id: int
+    client: str
+    ref_tag: bytes
+    content_tag: bytes
+    envelope: bytes
+    body: bytes
+    ref: str
+    meta: bytes
+
+    def without_text(self) -> StoredHead:
+        """The same, its text erased."""
+        return msgspec.structs.replace(self, body=b"")
+
+    def __repr__(self) -> str:
+        return f"StoredHead({self.id})"
 
 
-class Hand:
-    """The rows that the last commits touched, as they left them: the newest are asked for again within seconds.
-
-    One thread writes, so what is at hand is what is on the disk. When a transaction fails, what it touched is not: then
-    all of it is let go.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[int, Row] = {}
-        self._by_tag: dict[tuple[str, bytes], Row] = {}
-        self._twice: set[tuple[str, bytes]] = set()
-
-    def row(self, part: int) -> Row | None:
-        """The row of a part, if it is at hand."""
-        return self._rows.get(part)
-
-    def operator_id(self, account: str, tag: bytes) -> Found | None:
-        """The one attempt at hand that bears this id of the account and waits for its receipt.
-
-        None where the disk must be asked: ids that an operator gave twice are all looked at there.
-        """
-        key = (account, tag)
-        row = None if key in self._twice else self._by_tag.get(key)
-        if row is None or row.newest is None or row.newest.operator_tag != tag or row.newest.fate is not Fate.ACCEPTED:
-            return None
-        return Found(row.id, row.newest.n, tag)
-
-    def keep(self, row: Row) -> None:
-        """Hold a row as a commit has just left it."""
-        row.touched = Touched.NOTHING
-        self._rows.pop(row.id, None)
-        self._rows[row.id] = row
-        attempt = row.newest
-        if attempt is not None and attempt.operator_tag is not None:
-            key = (attempt.route, attempt.operator_tag)
-            if self._by_tag.setdefault(key, row) is not row:
-                self._twice.add(key)
-        if len(self._rows) > HELD:
-            self.let_go(next(iter(self._rows)))
-
-    def let_go(self, part: int) -> None:
-        """Forget a row: it is gone, or too much is held."""
-        row = self._rows.pop(part, None)
-        if row is not None and row.newest is not None and row.newest.operator_tag is not None:
-            key = (row.newest.route, row.newest.operator_tag)
-            if self._by_tag.get(key) is row:
-                del self._by_tag[key]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._rows.clear()
-        self._by_tag.clear()
-        self._twice.clear()
+OpenWords = Callable[[Row, bytes], tuple[str, bytes]]
+"""The client's own reference and meta in the sealed envelope of a head; empty ones when it cannot be opened."""
 
 
 class ShelfOnSqlite:
     """The writer's own view: inside its transaction, on its connection.
 
     Attributes:
-        ref_buckets, op_buckets: the buckets of the tag indexes that hold something; ``old_op_buckets``: those in which
-            an attempt before the newest of its part does.
+        ref_buckets, op_buckets: the buckets of the tag indexes that hold something.
         filter: which references may be known; None until everything remembered is in it.
         hand: the rows that the last commits touched.
         has_early: whether any early receipt is kept; most of the time none is, and nobody need ask.
+        has_doubt: whether any attempt is in doubt; the same.
     """
 
-    def __init__(self, connection: sqlite3.Connection, names: Names, past: PastRefs) -> None:
+    def __init__(self, connection: sqlite3.Connection, past: PastRefs, open_words: OpenWords) -> None:
         self._db = connection
-        self._names = names
         self._past = past
+        self._open_words = open_words
         self.filter: RefFilter | None = None
         self.ref_buckets: set[int] = set()
         self.op_buckets: set[int] = set()
-        self.old_op_buckets: set[int] = set()
-        self.has_early = False
+        self.has_early = self.has_doubt = False
         self.hand = Hand()
         self.refresh()
 
     def refresh(self) -> None:
         """Look again at what the tables hold."""
-        self.ref_buckets = set(nonempty(self._db, "part", "bucket", "ref_tag"))
-        self.op_buckets = set(nonempty(self._db, "part", "op_bucket", "op_tag"))
-        self.old_op_buckets = set(nonempty(self._db, "attempt", "op_bucket", "op_tag"))
-        self.op_buckets |= self.old_op_buckets
+        self.ref_buckets = set(nonempty(self._db, "message"))
+        self.op_buckets = set(nonempty(self._db, "op"))
         self.has_early = self._db.execute("SELECT 1 FROM early LIMIT 1").fetchone() is not None
+        self.has_doubt = self._db.execute("SELECT 1 FROM doubt LIMIT 1").fetchone() is not None
 
     def load(self, ids: Sequence[int]) -> Iterator[Row]:
         """See ``rows.Shelf``."""
         missing = []
+        at_hand = self.hand.rows
         for part in ids:
-            row = self.hand.row(part)
+            row = at_hand.get(part)
             if row is None:
                 missing.append(part)
             else:
                 yield row
-        for values in read(self._db, lambda n: select(ROW, "part", "id", n), missing):
-            yield row_of(values, self._names)
+        if missing:
+            for (value,) in read(self._db, _rows, missing):
+                yield decode_row(value)
 
     def load_messages(self, heads: Sequence[int]) -> Iterator[Row]:
         """See ``rows.Shelf``."""
-        found = read(self._db, lambda n: select("id, parts", "part", "id", n), heads)
-        parts = [head + n for head, count in found for n in range(count)]
-        yield from self.load(parts)
+        for head in self.load(heads):
+            yield head
+            if head.parts > 1:
+                yield from self.load(range(head.id + 1, head.id + head.parts))
 
-    def older(self, part: int) -> list[Attempt]:
-        """See ``rows.Shelf``."""
-        found = self._db.execute(f"SELECT {ATTEMPT} FROM attempt WHERE part = ? ORDER BY n", (part,))
-        return [attempt_of(values, self._names) for values in found]
-
-    def sealed(self, heads: Sequence[int]) -> dict[int, tuple[bytes, bytes | None]]:
-        """See ``rows.Shelf``."""
-        found = read(self._db, lambda n: select("id, hex(envelope), hex(body)", "part", "id", n), heads)
-        return {head: (bytes.fromhex(envelope), blob(body)) for head, envelope, body in found}
+    def heads(self, messages: Sequence[int]) -> dict[int, Head]:
+        """See ``rows.Shelf``. What is read is kept at hand with its rows."""
+        found: dict[int, Head] = {}
+        missing = []
+        at_hand = self.hand.heads
+        for message in messages:
+            head = at_hand.get(message)
+            if head is None:
+                missing.append(message)
+            else:
+                found[message] = head
+        if missing:
+            rows = {row.id: row for row in self.load(missing)}
+            bodies: dict[int, bytes] = dict(read(self._db, _bodies, missing))
+            for id_, client, ref_tag, content_tag, envelope in read(self._db, _heads, missing):
+                ref, meta = self._open_words(rows[id_], envelope)
+                body = bodies.get(id_, b"")
+                found[id_] = at_hand[id_] = StoredHead(id_, client, ref_tag, content_tag, envelope, body, ref, meta)
+        return found
 
     def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
         """See ``rows.Shelf``."""
         if self.filter is not None:
-            wanted = [key for key in wanted if self.filter.may_know(key[1])]
+            may_know = self.filter.may_know
+            wanted = [key for key in wanted if may_know(key[1])]
         if not wanted:
             return {}
         known: dict[tuple[str, bytes], KnownRef] = {}
-        clients: dict[str, list[bytes]] = {}
-        for client, tag in wanted:
-            clients.setdefault(client, []).append(tag)
-        for client, tags in clients.items():
-            number = self._names.known("client", client)
-            for bucket in sorted(self.ref_buckets, reverse=True) if number else ():
-                known.update(self._refs_in(bucket, client, number, tags))
-        missing = [key for key in wanted if key not in known]
+        missing = set(wanted)
+        for bucket in sorted(self.ref_buckets, reverse=True):
+            for key in missing:
+                found = self._db.execute(_BY_REF, (bucket, *key)).fetchone()
+                if found is not None:
+                    known[key] = self._known(*found)
+            missing -= known.keys()
+            if not missing:
+                break
         if missing:
-            known.update(self._past.refs(missing))
+            known.update(self._past.refs([key for key in wanted if key in missing]))
         return known
 
-    def _refs_in(
-        self, bucket: int, client: str, number: int, tags: Sequence[bytes]
-    ) -> Iterator[tuple[tuple[str, bytes], KnownRef]]:
-        columns = "hex(ref_tag), id, parts, hex(content_tag), state"
-        tail = " AND bucket = ? AND client = ?"
-        found = read(self._db, lambda n: select(columns, "part", "ref_tag", n, tail), tags, bucket, number)
-        for tag, head, parts, content, state in found:
-            stands = self._fold(head, parts) if parts > 1 else STATE[state]
-            yield (client, bytes.fromhex(tag)), KnownRef(head, parts, bytes.fromhex(content), stands)
-
-    def _fold(self, head: int, parts: int) -> State:
-        found = self._db.execute("SELECT state FROM part WHERE id BETWEEN ? AND ?", (head, head + parts - 1))
-        return fold_parts([STATE[state] for (state,) in found])
+    def _known(self, head: int, content_tag: bytes) -> KnownRef:
+        rows = list(self.load_messages([head]))
+        return KnownRef(head, len(rows), content_tag, fold_parts([row.state for row in rows]))
 
     def group(self, client: str, tag: bytes) -> list[int]:
         """See ``rows.Shelf``."""
-        number = self._names.known("client", client)
         found = self._db.execute(
-            "SELECT id FROM part WHERE group_tag = ? AND client = ? AND state < 5 ORDER BY id", (tag, number)
+            "SELECT m.id FROM message AS m JOIN part AS p ON p.id = m.id"
+            " WHERE group_tag = ? AND m.client = ? AND state < 5 ORDER BY m.id",
+            (tag, client),
         )
         return [head for (head,) in found]
 
+    def at_hand(self, account: str, tag: bytes) -> Hit | None:
+        """See ``rows.Shelf``."""
+        return self.hand.operator_id(account, tag)
+
     def operator_ids(self, account: str, tags: Sequence[bytes]) -> list[Found]:
         """See ``rows.Shelf``."""
-        route = self._names.known("route", account)
-        found = [hit for hit in (self.hand.operator_id(account, tag) for tag in tags) if hit is not None]
-        seen = {hit.tag for hit in found}
-        tags = [tag for tag in tags if tag not in seen]
-        for bucket in sorted(self.op_buckets, reverse=True) if route and tags else ():
-            found += map(_found, read(self._db, _newest_by_operator_id, tags, bucket, route))
-            if bucket in self.old_op_buckets:
-                found += map(_found, read(self._db, _older_by_operator_id, tags, bucket, route))
+        found: list[Found] = []
+        for bucket in sorted(self.op_buckets, reverse=True) if tags else ():
+            hits = read(self._db, _by_operator_id, tags, bucket, account)
+            found += [Found(part, n, tag) for _, part, n, tag in sorted(hits, reverse=True)]
         return found
 
     def references(self, account: str, reference: int) -> list[Found]:
         """See ``rows.Shelf``."""
-        route = self._names.known("route", account)
-        rows = self._db.execute(
-            "SELECT id, attempts FROM part WHERE reference = ? AND fate IN (1, 4) AND attempt_route = ?"
-            " UNION ALL SELECT part, n FROM attempt WHERE reference = ? AND fate IN (1, 4) AND route = ?",
-            (reference, route, reference, route),
-        )
-        return [Found(part, n, b"") for part, n in rows]
+        found = []
+        if self.has_doubt:
+            rows = self._db.execute(
+                "SELECT part, n FROM doubt WHERE account = ? AND reference = ?", (account, reference)
+            )
+            found = [Found(part, n, b"") for part, n in rows]
+        for part in self.open_attempts():
+            for row in self.load([part]):
+                attempt = row.tries[-1]
+                if (attempt.route, attempt.reference) == (account, reference):
+                    found.append(Found(part, attempt.n, b""))
+        return found
 
     def early(self, account: str, tag: bytes) -> list[Early]:
         """See ``rows.Shelf``."""
@@ -209,7 +185,7 @@ class ShelfOnSqlite:
         rows = self._db.execute(
             "SELECT e.id, e.key, e.told, e.reason, e.reference, e.seen FROM early_tag AS t"
             " JOIN early AS e ON e.id = t.early WHERE t.tag = ? AND e.account = ? ORDER BY e.seen, e.id",
-            (tag, self._names.known("route", account)),
+            (tag, account),
         ).fetchall()
         return [
             Early(account, key, self._early_tags(number), Told(told), reason, reference, seen)
@@ -219,32 +195,43 @@ class ShelfOnSqlite:
     def _early_tags(self, early: int) -> tuple[bytes, ...]:
         return tuple(tag for (tag,) in self._db.execute("SELECT tag FROM early_tag WHERE early = ?", (early,)))
 
+    def cursors(self, client: str) -> dict[str, int]:
+        """See ``rows.Shelf``."""
+        return dict(self._db.execute("SELECT name, cursor FROM feed WHERE client = ?", (client,)))
+
     def wakes(self, now: int, limit: int) -> list[int]:
         """See ``rows.Shelf``."""
-        found = self._db.execute("SELECT id FROM part WHERE wake <= ? ORDER BY wake LIMIT ?", (now, limit))
+        found = self._db.execute("SELECT id FROM wake WHERE at <= ? ORDER BY at LIMIT ?", (now, limit))
         return [part for (part,) in found]
 
     def open_attempts(self) -> list[int]:
         """See ``rows.Shelf``."""
-        return [part for (part,) in self._db.execute("SELECT id FROM part WHERE fate IN (1, 4) AND fate = 1")]
+        return [part for (part,) in self._db.execute("SELECT id FROM open")]
 
 
-def _found(values: Values) -> Found:
-    part, attempt, tag = values
-    return Found(part, attempt, bytes.fromhex(tag))
+_BY_REF = "SELECT id, content_tag FROM message WHERE bucket = ? AND client = ? AND ref_tag = ?"
 
 
-def _newest_by_operator_id(tags: int) -> str:
-    return select("id, attempts, hex(op_tag)", "part", "op_tag", tags, " AND op_bucket = ? AND attempt_route = ?")
+def _rows(parts: int) -> str:
+    return select("row", "part", "id", parts)
 
 
-def _older_by_operator_id(tags: int) -> str:
-    return select("part, n, hex(op_tag)", "attempt", "op_tag", tags, " AND op_bucket = ? AND route = ?")
+def _bodies(heads: int) -> str:
+    return select("id, sealed", "body", "id", heads)
 
 
-def nonempty(connection: sqlite3.Connection, table: str, bucket: str, tag: str) -> list[int]:
+def _heads(heads: int) -> str:
+    return select("id, client, ref_tag, content_tag, envelope", "message", "id", heads)
+
+
+def _by_operator_id(tags: int) -> str:
+    return select("id, part, n, tag", "op", "tag", tags, " AND bucket = ? AND account = ?")
+
+
+def nonempty(connection: sqlite3.Connection, table: str) -> list[int]:
     """The buckets of a tag index that hold something: one step down the index for each, however many rows they hold."""
-    first = f"SELECT min({bucket}) AS b FROM {table} WHERE {tag} IS NOT NULL"
-    after = f"SELECT min({bucket}) FROM {table} WHERE {tag} IS NOT NULL AND {bucket} > x.b"
-    walk = f"WITH RECURSIVE x(b) AS ({first} UNION ALL SELECT ({after}) FROM x WHERE x.b IS NOT NULL)"
+    walk = (
+        f"WITH RECURSIVE x(b) AS (SELECT min(bucket) FROM {table} UNION ALL"
+        f" SELECT (SELECT min(bucket) FROM {table} WHERE bucket > x.b) FROM x WHERE x.b IS NOT NULL)"
+    )
     return [found for (found,) in connection.execute(f"{walk} SELECT b FROM x WHERE b IS NOT NULL")]

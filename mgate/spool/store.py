@@ -2,7 +2,7 @@
 
 WAL, ``synchronous=FULL`` (with NORMAL, two power cuts of three lost something acknowledged), ``secure_delete=ON`` (FAST
 left 2,997 of 3,000 deleted rows in the file). One transaction a batch: read the rows that the batch concerns, let a
-``Turn`` decide, write what it leaves in statements of many rows.
+``Turn`` decide, write what it leaves. ``work`` touches the page cache alone; the disk is waited for in ``flush``.
 
 Errors are of two kinds. A full or read-only disk rolls back cleanly: ``StoreFull``. Anything else that the disk says
 leaves it unknown what is on it: ``StoreBroken``, and the process must end, because after a failed fsync the page cache
@@ -14,19 +14,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol, TypeVar
 
 from mgate.spool import queries
-from mgate.spool.engine import StoreBroken, StoreFull
+from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
 from mgate.spool.filter import RefFilter
-from mgate.spool.queries import Names, Value, read, select, write
-from mgate.spool.rows import Attempt, Early, KnownRef, Row, Touched
+from mgate.spool.journal import Box, FeedEvent, seal_run, tag_of
+from mgate.spool.queries import Changes, Removals
+from mgate.spool.rows import Early, KnownRef
 from mgate.spool.schema import migrate
-from mgate.spool.shelf import ShelfOnSqlite
+from mgate.spool.shelf import OpenWords, ShelfOnSqlite
+from mgate.spool.story import ending_of
 from mgate.spool.turn import SameNumber, Turn
 from mgate.spool.verbs import Result, Trim, Verb
 
-BUCKET: Final = 1 << 12
+BUCKET: Final = 1 << 10
 """Rows a bucket of a tag index holds: small enough that the newest stays in the page cache."""
 
 SLICE: Final = 1_000
@@ -47,12 +49,7 @@ WAL_OLDEST: Final = 30_000
 _LOOK_AT_WAL: Final = 16
 
 
-class Told(NamedTuple):
-    """A change of a message's state: on which route, which event, and milliseconds after its acceptance."""
-
-    route: str
-    event: str
-    after: int
+_T = TypeVar("_T")
 
 
 class Past(Protocol):
@@ -97,76 +94,86 @@ class SqliteStore:
         database: the uuid of the keyring that seals its records.
         same_number: compares a phone tag with the numbers of a receipt.
         past: the references of ended messages.
-        journalled: told, on the writer's thread, of every change of a message after its commit; for the counters.
+        box: seals the journal.
+        open_words: opens the client's own words in an envelope.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        database: bytes,
-        same_number: SameNumber,
-        past: Past,
-        journalled: Callable[[Sequence[Told]], None] | None = None,
+    def __init__(  # built once, by wiring
+        self, path: Path, database: bytes, same_number: SameNumber, past: Past, box: Box, open_words: OpenWords
     ) -> None:
         self._db = _open(path, database)
-        self._wal = path.with_name(path.name + "-wal")
+        self._path = path
+        self._seen = (0, 0)
         self._commits = 0
         self._emptied = 0
-        self._journalled = journalled
         self._same_number = same_number
-        self._names = Names(self._db)
-        self._names.refresh()
         self._past = past
-        self._shelf = ShelfOnSqlite(self._db, self._names, past)
+        self._box = box
+        self._shelf = ShelfOnSqlite(self._db, past, open_words)
         self._fresh_filter = RefFilter()
         self._loading: Iterator[Sequence[bytes]] | None = self._everything_remembered()
         self._rebuild_at = 0
-        self._sequence = self._last("SELECT seq FROM sqlite_sequence WHERE name = 'journal'") + 1
-        self._bucket = _Buckets(self._last("SELECT max(bucket) FROM part") + 1)
-        op = max(self._last("SELECT max(op_bucket) FROM part"), self._last("SELECT max(op_bucket) FROM attempt"))
-        self._op_bucket = _Buckets(op + 1)
+        self._now = 0
+        self._news = News([], [], journalled=False)
+        self._clients: set[str] = set()
+        self._sequence, self._chain = 1, b""
+        self._look_up_journal()
+        self._bucket = (self._last("SELECT max(bucket) FROM message") + 1) * BUCKET
+        self._op = self._last("SELECT max(id) FROM op")
 
     def _last(self, query: str) -> int:
         row = self._db.execute(query).fetchone()
         return int(row[0]) if row is not None and row[0] is not None else 0
 
+    def _look_up_journal(self) -> None:
+        last = self._db.execute("SELECT first, count, sealed FROM journal ORDER BY first DESC LIMIT 1").fetchone()
+        self._sequence, self._chain = (1, b"") if last is None else (last[0] + last[1], tag_of(last[2]))
+
     # ---- the verbs -------------------------------------------------------------------------------------------------
 
-    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+    def work(self, verbs: Sequence[Verb], now: int) -> list[Result]:
         """See ``engine.Store``."""
-        turn = Turn(self._shelf, now, self._sequence, self._same_number)
-        results = self._transaction(turn, verbs)
-        self._sequence = turn.ledger.next_sequence
-        self._remember([message.ref_tag for message, _ in turn.inserted])
-        if self._journalled is not None:
-            self._journalled(_told(turn))
+        return self._work(now, lambda turn: turn.run(verbs))
+
+    def sweep(self, now: int) -> int:
+        """See ``engine.Store``."""
+        swept = self._work(now, lambda turn: turn.sweep())
+        self.flush()
+        return swept
+
+    def flush(self) -> News:
+        """See ``engine.Store``."""
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
         self._commits += 1
         if self._commits % _LOOK_AT_WAL == 0:
-            self._look_at_wal(now)
-        return results
+            self._look_at_wal(self._now)
+        return self._news
+
+    def tidy(self) -> None:
+        """See ``engine.Store``: a WAL that nobody writes to any more still holds texts that have been erased since."""
+        seen = wal_of(self._path)
+        if seen[0] and seen == self._seen:
+            self.checkpoint("TRUNCATE")
+        self._seen = seen
 
     def _look_at_wal(self, now: int) -> None:
         """Empty the WAL when it is old: under a load that never rests nobody else can, and it holds erased texts."""
-        if now - self._emptied < WAL_OLDEST and _look(self._wal)[0] <= WAL_MOST:
+        if now - self._emptied < WAL_OLDEST and wal_of(self._path)[0] <= WAL_MOST:
             return
         self._db.execute("PRAGMA busy_timeout = 20")  # a reader's old snapshot may be in the way: then the next time
         self.checkpoint("TRUNCATE")
         self._db.execute("PRAGMA busy_timeout = 5000")
         self._emptied = now
 
-    def sweep(self, now: int) -> int:
-        """See ``engine.Store``."""
-        turn = Turn(self._shelf, now, self._sequence, self._same_number)
-        (swept,) = self._transaction(turn, None)
-        self._sequence = turn.ledger.next_sequence
-        return swept if isinstance(swept, int) else 0
-
     def greatest_id(self) -> int:
         """See ``engine.Store``."""
         return max(
             self._last("SELECT max(id) FROM part"),
             self._last("SELECT max(id) FROM inbound"),
-            self._last("SELECT max(message) FROM (SELECT message FROM journal ORDER BY sequence DESC LIMIT 100000)"),
+            self._last("SELECT max(greatest) FROM (SELECT greatest FROM journal ORDER BY first DESC LIMIT 10000)"),
         )
 
     def tend(self, now: int) -> bool:
@@ -214,8 +221,7 @@ class SqliteStore:
         greatest = 0
         while True:
             rows = self._db.execute(
-                "SELECT id, ref_tag FROM part WHERE id > ? AND ref_tag IS NOT NULL ORDER BY id LIMIT ?",
-                (greatest, SLICE),
+                "SELECT id, ref_tag FROM message WHERE id > ? ORDER BY id LIMIT ?", (greatest, SLICE)
             ).fetchall()
             if not rows:
                 break
@@ -227,104 +233,161 @@ class SqliteStore:
 
     # ---- the transaction -------------------------------------------------------------------------------------------
 
-    def _transaction(self, turn: Turn, verbs: Sequence[Verb] | None) -> list[Result]:
+    def _work(self, now: int, run: Callable[[Turn], _T]) -> _T:
+        turn = Turn(self._shelf, now, self._sequence, self._same_number)
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            results: list[Result] = [turn.sweep()] if verbs is None else turn.run(verbs)
-            self._write(turn)
-            self._db.execute("COMMIT")
-            self._hold(turn)
+            results = run(turn)
+            self._write(turn, now)
         except sqlite3.Error as error:
-            try:
-                self._roll_back()
-            except sqlite3.Error as worse:
-                raise StoreBroken(f"{error}; and then the transaction could not be rolled back: {worse}") from error
-            raise _kind(error) from error
+            raise self._failed(error) from error
         except BaseException:
             self._roll_back()
             raise
+        self._now = now
+        self._sequence = turn.ledger.next_sequence
+        self._remember([message.ref_tag for message, _ in turn.inserted])
         return results
+
+    def _failed(self, error: sqlite3.Error) -> StoreFull | StoreBroken:
+        try:
+            self._roll_back()
+        except sqlite3.Error as worse:
+            return StoreBroken(f"{error}; and then the transaction could not be rolled back: {worse}")
+        return _kind(error)
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-        self._names.refresh()  # names given in the transaction are gone with it
+        self._clients.clear()
         self._shelf.hand.clear()
         self._shelf.refresh()
+        self._look_up_journal()
 
-    def _hold(self, turn: Turn) -> None:
-        hand = self._shelf.hand
-        for _, rows in turn.inserted:
-            for row in rows:
-                hand.keep(row)
+    def _write(self, turn: Turn, now: int) -> None:
+        self._insert(turn)
+        changes = Changes(now, self._next_op, _op_bucket)
         for row in turn.ledger.changed.values():
-            hand.keep(row)
-        for message, _ in turn.forgotten:
-            head = hand.row(message)
-            for part in range(message, message + (1 if head is None else head.parts)):
-                hand.let_go(part)
-
-    def _write(self, turn: Turn) -> None:
-        ledger = turn.ledger
-        new = {row.id for _, rows in turn.inserted for row in rows}
-        self._insert_parts(turn)
-        self._update_parts([row for row in ledger.changed.values() if row.id not in new])
-        self._write_attempts(list(ledger.attempts.values()))
-        write(self._db, queries.insert_journal, [queries.journal_values(row, self._names) for row in ledger.journal])
+            changes.add(row)
+        self._change(changes)
+        over = self._endings(turn)
+        self._forget(turn)
+        self._tell(turn, now)
         for early in turn.early_kept:
             self._keep_early(early)
         for early in turn.early_used:
             self._drop_early(early)
-        for inbound in turn.inbound:
-            account = self._names.number("route", inbound.account)
-            self._db.execute(
-                "INSERT OR IGNORE INTO inbound VALUES (?, ?, ?, ?, ?)",
-                (inbound.id, account, inbound.created, inbound.period, inbound.sealed),
-            )
-        self._forget(turn.forgotten)
+        if turn.inbound:
+            values = [(new.id, new.account, new.created, new.period, new.sealed) for new, _ in turn.inbound]
+            self._db.executemany(queries.INSERT_INBOUND, values)
+        if turn.acks:
+            self._db.executemany(queries.WRITE_CURSOR, [(*key, cursor) for key, cursor in turn.acks.items()])
         for trim in turn.trims:
             self._trim(trim)
+        self._news = News(_told(turn), over, bool(turn.ledger.journal or turn.inbound))
 
-    def _insert_parts(self, turn: Turn) -> None:
-        values = []
+    def _insert(self, turn: Turn) -> None:
+        values, bodies = [], []
+        heads = self._shelf.hand.heads
         for message, rows in turn.inserted:
-            bucket = self._bucket.next()
+            if message.client not in self._clients:
+                self._clients.add(message.client)
+                self._db.execute("INSERT OR IGNORE INTO client VALUES (?)", (message.client,))
+            self._bucket += 1
+            bucket = self._bucket // BUCKET
             self._shelf.ref_buckets.add(bucket)
-            values += [queries.new_part(message, row, bucket, self._names) for row in rows]
-        write(self._db, queries.insert_parts, values)
+            values.append(queries.message_values(message, bucket))
+            if rows[0].keeps_text:
+                bodies.append((message.id, message.body))
+            heads[message.id] = message
+        if values:
+            self._db.executemany(queries.INSERT_MESSAGE, values)
+        if bodies:
+            self._db.executemany(queries.INSERT_BODY, bodies)
+        if turn.ledger.erased:
+            self._erase(turn.ledger.erased)
 
-    def _update_parts(self, rows: Sequence[Row]) -> None:
-        by_columns: dict[int, list[tuple[Value, ...]]] = {}
-        for row in rows:
-            touched = row.touched
-            bucket = self._bucket_of(row.newest) if touched & Touched.OPERATOR else 0
-            values = queries.changed_part(row, touched, self._names, bucket)
-            by_columns.setdefault(touched & ~Touched.STATE, []).append(values)
-        for touched, values_of_kind in by_columns.items():
-            columns = queries.columns_of(touched)
-            erase = bool(touched & Touched.BODY)
-            write(self._db, lambda n, c=columns, e=erase: queries.update(c, n, e), values_of_kind)  # type: ignore[misc]  # the lambda's defaults
+    def _erase(self, messages: Sequence[int]) -> None:
+        self._db.executemany(queries.delete("body"), [(message,) for message in messages])
+        heads = self._shelf.hand.heads
+        for message in messages:
+            if message in heads:
+                heads[message] = heads[message].without_text()
 
-    def _write_attempts(self, attempts: Sequence[Attempt]) -> None:
-        values = [queries.attempt_values(attempt, self._names, self._bucket_of(attempt)) for attempt in attempts]
-        self._shelf.old_op_buckets |= {attempt.operator_bucket for attempt in attempts if attempt.operator_tag}
-        write(self._db, queries.insert_attempts, values)
+    def _next_op(self) -> int:
+        self._op += 1
+        self._shelf.op_buckets.add(_op_bucket(self._op))
+        return self._op
 
-    def _bucket_of(self, attempt: Attempt | None) -> int:
-        if attempt is None or attempt.operator_tag is None or attempt.operator_bucket:
-            return 0
-        bucket = self._op_bucket.next()
-        self._shelf.op_buckets.add(bucket)
-        return bucket
+    def _change(self, changes: Changes) -> None:
+        run = self._db.executemany
+        for statement, values in (
+            (queries.WRITE_PART, changes.parts),
+            (queries.DELETE_READY, changes.unqueued),
+            (queries.INSERT_READY, changes.queued),
+            (queries.DELETE_WAKE, changes.untimed),
+            (queries.INSERT_WAKE, changes.timers),
+            (queries.INSERT_OPEN, changes.opened),
+            (queries.delete("open"), changes.closed),
+            (queries.INSERT_DOUBT, changes.doubted),
+            (queries.DELETE_DOUBT, changes.undoubted),
+            (queries.INSERT_OP, changes.ops),
+        ):
+            if values:
+                run(statement, values)
+        if changes.doubted:
+            self._shelf.has_doubt = True
+
+    def _endings(self, turn: Turn) -> list[Ending]:
+        over = turn.ledger.over
+        if not over:
+            return []
+        heads = self._shelf.heads(list(over))
+        siblings = turn.ledger.siblings
+        return [ending_of(heads[message], siblings(row)) for message, row in over.items()]
+
+    def _forget(self, turn: Turn) -> None:
+        """Delete these messages, but for those whose journal has moved on since they were copied."""
+        hand = self._shelf.hand
+        for row in turn.ledger.changed.values():
+            hand.keep(row)
+        if turn.forgotten:
+            turn.ledger.load_messages([message for message, _ in turn.forgotten])
+            removals = Removals()
+            for message, event in turn.forgotten:
+                head = turn.ledger.rows.get(message)
+                if head is not None and head.event == event:
+                    removals.add(turn.ledger.siblings(head))
+            self._remove(removals)
+        hand.trim()
+
+    def _remove(self, removals: Removals) -> None:
+        for table, keys in (
+            ("message", removals.messages), ("body", removals.bodies), ("part", removals.parts), ("op", removals.ops),
+        ):  # fmt: skip
+            if keys:
+                self._db.executemany(queries.delete(table), keys)
+        if removals.timed:
+            self._db.executemany(queries.DELETE_WAKE, removals.timed)
+        if removals.undoubted:
+            self._db.executemany(queries.DELETE_DOUBT, removals.undoubted)
+        for (part,) in removals.parts:
+            self._shelf.hand.let_go(part)
+
+    def _tell(self, turn: Turn, now: int) -> None:
+        """Append this commit's run to the journal."""
+        events = _events(turn, self._shelf)
+        if events:
+            run = seal_run(self._box, events, self._chain, now)
+            greatest = max(event.message for event in events)
+            self._db.execute(queries.INSERT_RUN, (run.first, run.events, now, greatest, run.period, run.sealed))
+            self._chain = tag_of(run.sealed)
 
     def _keep_early(self, early: Early) -> None:
         cursor = self._db.execute(
             "INSERT OR IGNORE INTO early (account, key, told, reason, reference, seen) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                self._names.number("route", early.account), early.key, early.told.value, early.reason,
-                early.reference, early.seen,
-            ),
-        )  # fmt: skip
+            (early.account, early.key, early.told.value, early.reason, early.reference, early.seen),
+        )
         if cursor.rowcount:
             self._shelf.has_early = True
             rows = [(tag, cursor.lastrowid) for tag in early.tags]
@@ -333,21 +396,10 @@ class SqliteStore:
     def _drop_early(self, early: Early) -> None:
         (found,) = self._db.execute(
             "SELECT id FROM early WHERE account = ? AND key = ? AND reference = ? AND told = ?",
-            (self._names.number("route", early.account), early.key, early.reference, early.told.value),
+            (early.account, early.key, early.reference, early.told.value),
         ).fetchone()
         self._db.executemany("DELETE FROM early_tag WHERE tag = ? AND early = ?", [(tag, found) for tag in early.tags])
         self._db.execute("DELETE FROM early WHERE id = ?", (found,))
-
-    def _forget(self, messages: Sequence[tuple[int, int]]) -> None:
-        """Delete these messages, but for those whose journal has moved on since they were copied."""
-        if not messages:
-            return
-        found = {head: facts for head, *facts in read(self._db, _facts_to_forget, [head for head, _ in messages])}
-        still = [(head, *found[head][1:]) for head, event in messages if head in found and found[head][0] == event]
-        parts = [head + n for head, count, _ in still for n in range(count)]
-        tried = [head + n for head, count, attempts in still if count > 1 or attempts > 1 for n in range(count)]
-        write(self._db, _delete_parts, [(part,) for part in parts])
-        write(self._db, _delete_attempts, [(part,) for part in tried])
 
     def _trim(self, trim: Trim) -> None:
         old = self._db.execute(
@@ -356,81 +408,49 @@ class SqliteStore:
         for (early,) in old:
             self._db.execute("DELETE FROM early_tag WHERE early = ?", (early,))
             self._db.execute("DELETE FROM early WHERE id = ?", (early,))
-        first = self._db.execute("SELECT sequence, at FROM journal ORDER BY sequence LIMIT 1").fetchone()
-        if first is not None and first[1] < trim.journal_before:
-            self._db.execute(
-                "DELETE FROM journal WHERE sequence < ? AND at < ?", (first[0] + trim.limit, trim.journal_before)
-            )
+        # The last run stays whatever its age: sequences go on from it.
+        self._db.execute(
+            "DELETE FROM journal WHERE first IN (SELECT first FROM journal WHERE at < ?"
+            " AND first < (SELECT max(first) FROM journal) ORDER BY first LIMIT ?)",
+            (trim.journal_before, trim.limit),
+        )
         self._shelf.refresh()
 
 
-def _facts_to_forget(heads: int) -> str:
-    return select("id, event, parts, attempts", "part", "id", heads)
+def _op_bucket(place: int) -> int:
+    return place // BUCKET
 
 
-def _delete_parts(parts: int) -> str:
-    return f"DELETE FROM part WHERE id IN ({','.join('?' * parts)})"
-
-
-def _delete_attempts(parts: int) -> str:
-    return f"DELETE FROM attempt WHERE part IN ({','.join('?' * parts)})"
+def _events(turn: Turn, shelf: ShelfOnSqlite) -> list[FeedEvent]:
+    journal = turn.ledger.journal
+    heads = shelf.heads(list({row.id: None for row, _ in journal}))
+    events = [
+        FeedEvent(
+            told.sequence, row.id, row.client, heads[row.id].ref, told.event, told.reason, told.may_have_been_sent,
+            told.at, row.parts, heads[row.id].meta,
+        )
+        for row, told in journal
+    ]  # fmt: skip
+    if turn.inbound:
+        events += [
+            FeedEvent(told.sequence, new.id, "", "", told.event, told.reason, False, told.at, 1, b"")
+            for new, told in turn.inbound
+        ]
+        events.sort(key=lambda event: event.sequence)
+    return events
 
 
 def _told(turn: Turn) -> list[Told]:
-    rows = turn.ledger.rows
-    return [
-        Told(rows[event.message].route, event.event, event.at - rows[event.message].created)
-        for event in turn.ledger.journal
-        if event.message in rows
-    ]
+    return [Told(row.route, told.event, told.at - row.created) for row, told in turn.ledger.journal]
 
 
-class Checkpointer:
-    """Copies the WAL into the file from a connection of its own, so that no commit waits for it. One thread uses it.
-
-    A WAL that nobody writes to any more is emptied too: it still holds pages as they were before, among them the texts
-    that have been erased since.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._wal = path.with_name(path.name + "-wal")
-        self._db = connect(path)
-        self._db.execute("PRAGMA busy_timeout = 0")
-        self._seen = (0, 0)
-
-    def step(self, least: int) -> None:
-        """Copy what can be copied, if the WAL has more than ``least`` octets or has not changed since the last step."""
-        seen = _look(self._wal)
-        if seen[0] and seen == self._seen:
-            # Where somebody reads or writes after all, this does nothing and comes again.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        elif seen[0] > least:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        self._seen = seen
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-
-def _look(path: Path) -> tuple[int, int]:
-    """Size, and nanoseconds of the last change."""
+def wal_of(path: Path) -> tuple[int, int]:
+    """Size of the spool's WAL, and nanoseconds of its last change."""
     try:
-        status = path.stat()
+        status = path.with_name(path.name + "-wal").stat()
     except FileNotFoundError:
         return 0, 0
     return status.st_size, status.st_mtime_ns
-
-
-class _Buckets:
-    """Gives bucket numbers: a new one after every ``BUCKET`` rows."""
-
-    def __init__(self, first: int) -> None:
-        self._count = first * BUCKET
-
-    def next(self) -> int:
-        self._count += 1
-        return self._count // BUCKET
 
 
 def _kind(error: sqlite3.Error) -> StoreFull | StoreBroken:

@@ -14,9 +14,10 @@ from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncert
 from mgate.policy.step import backs_off
 from mgate.spool.ledger import NEVER, Ledger, newest
 from mgate.spool.lifecycle import Event, advance, fold_parts, may_become
-from mgate.spool.rows import Attempt, Early, Found, JournalRow, KnownRef, Row, Shelf, Touched
+from mgate.spool.rows import Attempt, Early, Found, Head, Hit, JournalRow, KnownRef, Row, Shelf
 from mgate.spool.verbs import (
     Accept,
+    Ack,
     Cancel,
     Clash,
     End,
@@ -38,15 +39,17 @@ from mgate.spool.verbs import (
     Wake,
     Wish,
 )
-from mgate.spool.wishes import cancel, release, wake
+from mgate.spool.wishes import acknowledge, cancel, release, wake
 
 SameNumber = Callable[[int, bytes, Sequence[str]], bool]
 """Whether a phone tag of this period is that of one of these numbers."""
 
-Hit = tuple[Row, Attempt]
-
 # States.md, rules 2 and 8: outcomes before leases, and receipts see what the outcomes of the same commit have learnt.
-_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Cancel, Release, Wake, Forget, Trim)
+_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Ack, Cancel, Release, Wake, Forget, Trim)
+
+MATCHED: Final = Fit("matched")
+REPEAT: Final = Fit("repeat")
+EARLY: Final = Fit("early")
 
 _UNDER_WAY: Final = frozenset({State.LEASED, State.SENT, State.DELIVERED})
 
@@ -65,7 +68,8 @@ class Turn:
     Attributes:
         ledger: the rows it moved.
         inserted: new messages with their rows; ``early_kept`` and ``early_used``: early receipts to add and to drop;
-        inbound: to add; ``forgotten``: (message, journal row) of messages to delete; ``trims``: what only time removes.
+        inbound: to add; ``forgotten``: (message, journal row) of messages to delete; ``trims``: what only time removes;
+        acks: cursors to set, by (client, feed).
     """
 
     def __init__(self, shelf: Shelf, now: int, next_sequence: int, same_number: SameNumber) -> None:
@@ -78,9 +82,10 @@ class Turn:
         self.inserted: list[tuple[NewMessage, list[Row]]] = []
         self.early_kept: list[Early] = []
         self.early_used: list[Early] = []
-        self.inbound: list[NewInbound] = []
+        self.inbound: list[tuple[NewInbound, JournalRow]] = []
         self.forgotten: list[tuple[int, int]] = []
         self.trims: list[Trim] = []
+        self.acks: dict[tuple[str, str], int] = {}
 
     def run(self, verbs: Sequence[Verb]) -> list[Result]:
         """Answer each verb, in the order that the rules ask for; the results stand in the order of the verbs."""
@@ -103,6 +108,8 @@ class Turn:
                 return self._accept(verb.messages)
             case KeepInbound():
                 return self._keep_inbound(verb.messages)
+            case Ack():
+                return acknowledge(verb, self._shelf.cursors(verb.client), self.acks, self.ledger.next_sequence - 1)
             case Cancel():
                 return cancel(self.ledger, verb)
             case Release():
@@ -151,7 +158,7 @@ class Turn:
         rows = [self._new_row(message, n, state) for n in range(1, message.parts + 1)]
         self.inserted.append((message, rows))
         self._kept[key] = KnownRef(message.id, message.parts, message.content_tag, state)
-        self.ledger.tell(rows[0], message.client, "accepted", "", may=False)
+        self.ledger.tell(rows[0], "accepted", "", may=False)
         return Kept(message.id, message.parts, duplicate=False, state=state, leased=leased)
 
     def _new_row(self, message: NewMessage, n: int, state: State) -> Row:
@@ -168,9 +175,10 @@ class Turn:
             message.expires,
             message.expires,
             message.period,
-            phone_tag=message.phone_tag,
+            message.phone_tag,
+            keeps_text=n == 1 and message.body != b"",
         )
-        self.ledger.rows[row.id] = row
+        self.ledger.rows[row.id] = self.ledger.changed[row.id] = row
         if state is State.LEASED:
             self._mark(row, Wish(row.id, message.slots[n - 1]))
         return row
@@ -200,9 +208,8 @@ class Turn:
     def _lease(self, wishes: Sequence[Wish]) -> tuple[Leased | None, ...]:
         self.ledger.load([wish.part for wish in wishes])
         granted = [self._grant(wish) for wish in wishes]
-        heads = {row.head for row in granted if row is not None}
-        sealed = self._shelf.sealed(sorted(heads)) if heads else {}
-        return tuple(None if row is None else _leased(row, sealed[row.head]) for row in granted)
+        heads = self._shelf.heads(list({row.head: None for row in granted if row is not None}))
+        return tuple(None if row is None else _leased(row, heads[row.head]) for row in granted)
 
     def _grant(self, wish: Wish) -> Row | None:
         row = self.ledger.rows.get(wish.part)
@@ -214,17 +221,10 @@ class Turn:
         return row
 
     def _mark(self, row: Row, wish: Wish) -> None:
-        repeat = Fate.IN_DOUBT in self.ledger.fates(row)
-        if row.newest is not None:
-            self.ledger.older(row).append(row.newest)
-            self.ledger.attempts[row.id, row.newest.n] = row.newest
-        row.attempts += 1
+        repeat = bool(row.tries) and Fate.IN_DOUBT in self.ledger.fates(row)
         row.burned += 1
         slot = wish.slot
-        row.newest = Attempt(
-            row.id, row.attempts, slot.route, slot.bind, Fate.OPEN, slot.reference, self._now, repeat=repeat
-        )
-        row.touched |= Touched.OPERATOR
+        row.tries.append(Attempt(len(row.tries) + 1, slot.route, slot.bind, slot.reference, self._now, repeat=repeat))
 
     # ---- outcomes --------------------------------------------------------------------------------------------------
 
@@ -237,6 +237,16 @@ class Turn:
         return len(ends)
 
     def _end_one(self, row: Row, end: End) -> None:
+        if (
+            type(end.outcome) is Accepted
+            and end.attempt == 1
+            and row.state is State.LEASED
+            and row.parts == 1
+            and len(row.tries) == 1
+            and row.tries[0].fate is Fate.OPEN
+        ):
+            self._accepted_at_once(row, row.tries[0], end)
+            return
         ledger = self.ledger
         attempt = ledger.attempt(row, end.attempt)
         if attempt is None:
@@ -245,17 +255,29 @@ class Turn:
         if learnt:
             attempt.operator_tag = end.operator_tag
             attempt.operator_id = end.operator_id
-            row.touched |= Touched.OPERATOR
             self._fresh.setdefault((attempt.route, end.operator_tag), []).append((row, attempt))
         moved = ledger.move(attempt, _FATE_OF[type(end.outcome)])
         if moved or learnt:
             attempt.answered = attempt.answered or self._now
-            ledger.keep(row, attempt)
+            ledger.touch(row)
         if moved:
             self._settle(row, attempt, end)
         elif row.state in ENDED and row.wake == NEVER:
             ledger.await_end(row)
         if learnt:
+            self._hear_early(row, attempt, end.operator_tag)
+
+    def _accepted_at_once(self, row: Row, attempt: Attempt, end: End) -> None:
+        """What nearly always happens, without asking the table: it says ACCEPT, SENT, and the event."""
+        attempt.fate = Fate.ACCEPTED
+        attempt.answered = self._now
+        row.state = State.SENT
+        row.reason = ""
+        self.ledger.tell(row, "sent", "", may=True)
+        if end.operator_tag:
+            attempt.operator_tag = end.operator_tag
+            attempt.operator_id = end.operator_id
+            self._fresh.setdefault((attempt.route, end.operator_tag), []).append((row, attempt))
             self._hear_early(row, attempt, end.operator_tag)
 
     def _settle(self, row: Row, attempt: Attempt, end: End) -> None:
@@ -285,8 +307,25 @@ class Turn:
     # ---- receipts --------------------------------------------------------------------------------------------------
 
     def _hear(self, receipts: Sequence[Heard]) -> tuple[Fit, ...]:
-        known = self._known_ids(receipts)
-        return tuple(self._hear_one(receipt, known) for receipt in receipts)
+        known: dict[tuple[str, bytes], list[Hit]] = {}
+        hits = [self._at_hand(receipt, known) for receipt in receipts]
+        rest = [receipt for receipt, hit in zip(receipts, hits, strict=True) if hit is None]
+        if rest:
+            known.update(self._known_ids(rest))
+        return tuple(self._hear_one(receipt, hit, known) for receipt, hit in zip(receipts, hits, strict=True))
+
+    def _at_hand(self, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | None:
+        """The attempt at hand that the receipt surely means: nothing need be looked up."""
+        if not receipt.tags:
+            return None
+        key = (receipt.account, receipt.tags[0])
+        if key in self._fresh:
+            return None
+        hit = self._shelf.at_hand(*key)
+        if hit is not None:
+            known[key] = [hit]
+            self.ledger.rows[hit[0].id] = hit[0]
+        return hit
 
     def _known_ids(self, receipts: Sequence[Heard]) -> dict[tuple[str, bytes], list[Hit]]:
         """Every attempt that bears an id of these receipts, newest first.
@@ -324,19 +363,19 @@ class Turn:
             hits.append(None if row is None or attempt is None else (row, attempt))
         return hits
 
-    def _hear_one(self, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Fit:
-        hit = _best(receipt, known)
+    def _hear_one(self, receipt: Heard, hit: Hit | None, known: dict[tuple[str, bytes], list[Hit]]) -> Fit:
+        hit = hit or _best(receipt, known)
         if hit is None:
             hit = self._by_reference(receipt)
             if hit is not None:
                 self._learn(*hit, receipt, known)
         if hit is not None:
-            return Fit("matched" if self.ledger.hear(*hit, receipt.told, receipt.reason) else "repeat")
+            return MATCHED if self.ledger.hear(*hit, receipt.told, receipt.reason) else REPEAT
         key = receipt.tags[0] if receipt.tags else b""
         self.early_kept.append(
             Early(receipt.account, key, receipt.tags, receipt.told, receipt.reason, receipt.reference, self._now)
         )
-        return Fit("early")
+        return EARLY
 
     def _learn(self, row: Row, attempt: Attempt, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> None:
         """A receipt that our reference led home tells the operator's id too: the next one may bear no reference, or
@@ -345,8 +384,7 @@ class Turn:
             return
         tag = receipt.tags[0]
         attempt.operator_tag = tag
-        row.touched |= Touched.OPERATOR
-        self.ledger.keep(row, attempt)
+        self.ledger.touch(row)
         known.setdefault((receipt.account, tag), []).append((row, attempt))
         self._hear_early(row, attempt, tag)
 
@@ -358,7 +396,6 @@ class Turn:
             (row, attempt)
             for row, attempt in filter(None, self._hits(self._shelf.references(receipt.account, receipt.reference)))
             if attempt.fate in (Fate.OPEN, Fate.IN_DOUBT)
-            and row.phone_tag is not None
             and self._same_number(row.period, row.phone_tag, receipt.numbers)
         ]
         return fits[0] if len(fits) == 1 else None
@@ -375,10 +412,8 @@ class Turn:
 
     def _keep_inbound(self, messages: Sequence[NewInbound]) -> int:
         for message in messages:
-            self.inbound.append(message)
-            self.ledger.journal.append(
-                JournalRow(self.ledger.next_sequence, message.id, 0, "", "inbound", message.account, self._now, False)
-            )
+            told = JournalRow(self.ledger.next_sequence, "inbound", message.account, self._now, False)
+            self.inbound.append((message, told))
             self.ledger.next_sequence += 1
         return len(messages)
 
@@ -393,8 +428,16 @@ def _best(receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | No
     return None
 
 
-def _leased(row: Row, sealed: tuple[bytes, bytes | None]) -> Leased:
-    envelope, body = sealed
+def _leased(row: Row, head: Head) -> Leased:
     return Leased(
-        row.id, row.n, row.parts, row.attempts, row.traffic, row.period, row.created, row.expires, envelope, body or b""
+        row.id,
+        row.n,
+        row.parts,
+        len(row.tries),
+        row.traffic,
+        row.period,
+        row.created,
+        row.expires,
+        head.envelope,
+        head.body,
     )

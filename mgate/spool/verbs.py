@@ -30,6 +30,7 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
         group_tag: empty when it has no group.
         due: when it may first leave; ``expires``: the end of its life.
         slots: a slot for each part when it is leased in this very commit, else empty.
+        ref, meta: the client's own words, for the journal: in memory only, on the disk they are in the envelope.
     """
 
     id: int
@@ -48,6 +49,15 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
     envelope: bytes
     body: bytes
     slots: tuple[Slot, ...]
+    ref: str = ""
+    meta: bytes = b""
+
+    def without_text(self) -> NewMessage:
+        """The same, its text erased."""
+        return msgspec.structs.replace(self, body=b"")
+
+    def __repr__(self) -> str:
+        return f"NewMessage({self.id}, {self.client}, {self.traffic.word})"
 
 
 class Accept(msgspec.Struct, frozen=True):
@@ -168,6 +178,24 @@ class KeepInbound(msgspec.Struct, frozen=True):
     messages: tuple[NewInbound, ...]
 
 
+# ---- feeds ---------------------------------------------------------------------------------------------------------
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """A feed has what the journal holds up to ``cursor``; an older one changes nothing."""
+
+    client: str
+    feed: str
+    cursor: int
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """The feed's durable cursor. ``word``: ``acked``, ``beyond`` (the journal's end) or ``too_many`` (feeds)."""
+
+    word: Literal["acked", "beyond", "too_many"]
+    cursor: int
+
+
 # ---- a person's or a client's wishes -------------------------------------------------------------------------------
 
 
@@ -236,12 +264,13 @@ class NotKept(msgspec.Struct, frozen=True):
     reason: str
 
 
-Verb = Accept | Lease | Ends | Hear | KeepInbound | Cancel | Release | Wake | Forget | Trim
+Verb = Accept | Lease | Ends | Hear | KeepInbound | Ack | Cancel | Release | Wake | Forget | Trim
 Result = (
     tuple[Kept | Clash, ...]
     | tuple[Leased | None, ...]
     | tuple[Fit, ...]
     | int
+    | Acked
     | Cancelled
     | Released
     | Woken

@@ -1,4 +1,4 @@
-"""What a person wishes of a message, and what the clock asks of it. Pure: each moves rows of a ``Ledger``."""
+"""What a person, a feed or the clock asks for. Pure: each moves rows of a ``Ledger``, or a cursor."""
 
 from __future__ import annotations
 
@@ -9,10 +9,29 @@ from mgate.model.message import ENDED, Fate, State
 from mgate.spool.ledger import PATIENCE, Ledger
 from mgate.spool.lifecycle import Event, failed_beside
 from mgate.spool.rows import Row
-from mgate.spool.verbs import Cancel, Cancelled, Release, Released, Woken
+from mgate.spool.verbs import Ack, Acked, Cancel, Cancelled, Release, Released, Woken
+
+MOST_FEEDS: Final = 16
+"""Feeds that a client may have."""
 
 LOOK_AGAIN: Final = 60_000
 """A part whose life ends while it is leased: its outcome will say, so look again after a minute (milliseconds)."""
+
+
+def acknowledge(wish: Ack, durable: dict[str, int], acks: dict[tuple[str, str], int], last: int) -> Acked:
+    """Move a feed's cursor (``states.md``, rule 14): it only grows, and one beyond the journal is refused.
+
+    ``durable``: the client's cursors on the disk; ``acks``: those of this commit, where the new one goes; ``last``: the
+    journal's last sequence.
+    """
+    if wish.cursor > last:
+        return Acked("beyond", last)
+    cursors = durable | {feed: cursor for (client, feed), cursor in acks.items() if client == wish.client}
+    if wish.feed not in cursors and len(cursors) >= MOST_FEEDS:
+        return Acked("too_many", 0)
+    cursor = max(cursors.get(wish.feed, 0), wish.cursor)
+    acks[wish.client, wish.feed] = cursor
+    return Acked("acked", cursor)
 
 
 def cancel(ledger: Ledger, wish: Cancel) -> Cancelled:
@@ -68,12 +87,16 @@ def wake(ledger: Ledger, parts: Sequence[int]) -> Woken:
     ledger.load(parts)
     for part in parts:
         row = ledger.rows[part]
+        ledger.touch(row)  # its timer has rung early or in time: either way it is set anew
         if row.wake <= ledger.now:
             _wake_one(ledger, row)
     return Woken(len(parts))
 
 
 def _wake_one(ledger: Ledger, row: Row) -> None:
+    if row.state in ENDED:
+        ledger.may_leave(row)
+        return
     over = row.expires <= ledger.now
     if over:
         ledger.erase(row)

@@ -139,7 +139,9 @@ class Player:
         self.place = self._open()
 
     def commit(self, *verbs: Verb) -> list[Result]:
-        return self.store.commit(verbs, self.now)
+        results = self.store.work(verbs, self.now)
+        self.store.flush()
+        return results
 
     def pass_time(self, milliseconds: int) -> None:
         self.now += milliseconds
@@ -228,11 +230,14 @@ class Player:
         return fold_parts(self.states(head))
 
     def fates(self, part: int) -> list[Fate]:
-        head = part - (part - number_of(0)) % 1_000
-        return [attempt.fate for attempt in self.record(head).attempts if attempt.part == part]
+        return [attempt.fate for attempt in self.row(part).tries]
 
     def events(self, head: int) -> list[str]:
         return [row.event for row in self.record(head).journal]
+
+    def ended(self, after: int = 0, limit: int = 10) -> list[int]:
+        """The messages that may move to history, by id."""
+        return [one.message for one in self.reader.ended(self.now, after, limit)[0]]
 
     def has_text(self, head: int) -> bool:
         return self.record(head).body is not None

@@ -225,10 +225,10 @@ class ReceiptClaims(Played):
         player.end(head, OK, attempt=1, operator_id="a")
         player.hear("a")
         assert (player.state(head), player.fates(head)) == (State.DELIVERED, [Fate.DELIVERED, Fate.OPEN])
-        assert player.reader.ended(player.now + HOUR, 10) == []
+        assert player.ended() == []
         player.end(head, LOST, attempt=2)
         assert player.state(head) is State.DELIVERED
-        assert player.reader.ended(player.now, 10) == [head]
+        assert player.ended() == [head]
 
     def test_an_id_that_the_operator_uses_again_is_the_newest_that_waits(self, player: Player) -> None:
         old = player.leased(message(1))

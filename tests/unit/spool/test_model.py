@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from mgate.model.message import Fate, TrafficClass
 from mgate.policy.step import RepeatAt
 from mgate.spool.engine import StoreFull
+from mgate.spool.journal import Box
 from mgate.spool.ledger import Ledger
 from mgate.spool.lifecycle import CannotHappen, Event, fold_fates
 from mgate.spool.memory import MemoryStore
@@ -81,6 +82,9 @@ class NoPast:
         return iter(())
 
 
+BOX = Box(lambda now: 9, lambda first, period, plain: plain, lambda first, period, sealed: sealed)
+
+
 class OnSqlite:
     """A spool file whose disk may be full: found only when everything has been written but the commit."""
 
@@ -94,12 +98,19 @@ class OnSqlite:
         house = self
 
         class Failing(SqliteStore):
-            def _write(self, turn: Turn) -> None:
-                super()._write(turn)
+            def _write(self, turn: Turn, now: int) -> None:
+                super()._write(turn, now)
                 if house.full:
                     raise StoreFull("SQLITE_FULL: said by the model")
 
-        writer = Failing(self.path, bytes(16), same_number, NoPast())  # type: ignore[arg-type]  # an empty iterator
+        writer = Failing(
+            self.path,
+            bytes(16),
+            same_number,
+            NoPast(),
+            BOX,
+            lambda row, envelope: ("", b""),  # type: ignore[arg-type]  # an empty iterator
+        )
         writer._db.execute("PRAGMA synchronous = OFF")  # no power is cut here
         self.opened = [Place(writer, SqliteReader(self.path))]
         return self.opened[0]
@@ -197,9 +208,9 @@ def no_part_fails_another(monkeypatch: pytest.MonkeyPatch) -> Switches:
     return Switches()
 
 
-def tell_without_telling(self: Ledger, head: object, client: str, event: str, reason: str, *, may: bool) -> None:
+def tell_without_telling(self: Ledger, head: object, event: str, reason: str, *, may: bool) -> None:
     if event in ("accepted", "delivered", "undelivered"):
-        TELL(self, head, client, event, reason, may=may)  # type: ignore[arg-type]  # handed on
+        TELL(self, head, event, reason, may=may)  # type: ignore[arg-type]  # handed on
 
 
 TELL = Ledger.tell

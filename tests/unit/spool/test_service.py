@@ -31,7 +31,7 @@ class Store(MemoryStore):
         self.closed = False
         self.bad: Verb | None = None
 
-    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+    def work(self, verbs: Sequence[Verb], now: int) -> list[Result]:
         first = not self.entered.is_set()
         self.entered.set()
         assert self.go.wait(LIMIT)
@@ -42,7 +42,7 @@ class Store(MemoryStore):
         if self.failures:
             raise self.failures.pop(0)
         self.batches.append(list(verbs))
-        return super().commit(verbs, now)
+        return super().work(verbs, now)
 
     def close(self) -> None:
         self.closed = True

@@ -11,9 +11,10 @@ import pytest
 from mgate.model.message import State, TrafficClass
 from mgate.spool import store
 from mgate.spool.engine import NewerSpool, StoreBroken, StoreFull
+from mgate.spool.journal import Box
 from mgate.spool.reader import SqliteReader
 from mgate.spool.rows import KnownRef
-from mgate.spool.schema import MIGRATIONS, database_of
+from mgate.spool.schema import FIRST, MIGRATIONS, database_of
 from mgate.spool.store import SqliteStore, connect
 from mgate.spool.verbs import Accept, Clash, Forget, Wake
 from tests.conformance.player import (
@@ -49,6 +50,14 @@ class Remembered:
         yield [ref for _, ref in self.known]
 
 
+BOX = Box(lambda now: 9, lambda first, period, plain: plain[::-1], lambda first, period, sealed: sealed[::-1])
+"""Seals nothing: what is written of the journal can be read in a test."""
+
+
+def opened(file: File) -> SqliteStore:
+    return SqliteStore(file.path, DATABASE, same_number, file.past, BOX, lambda row, envelope: (envelope.decode(), b""))
+
+
 class File:
     """A spool file, opened again and again."""
 
@@ -60,7 +69,7 @@ class File:
     def open(self) -> Place:
         if self._open:
             self.drop()
-        writer = SqliteStore(self.path, DATABASE, same_number, self.past)
+        writer = opened(self)
         self._open = [Place(writer, SqliteReader(self.path))]
         return self._open[0]
 
@@ -166,16 +175,14 @@ def test_a_closed_store_leaves_one_file(file: File, player: Player) -> None:
     player.reader.close()
     file.store.close()
     assert [path.name for path in file.path.parent.iterdir()] == ["spool.db"]
-    assert Player(
-        lambda: Place(SqliteStore(file.path, DATABASE, same_number, file.past), SqliteReader(file.path))
-    ).events(number_of(1)) == ["accepted"]
+    assert Player(lambda: Place(opened(file), SqliteReader(file.path))).events(number_of(1)) == ["accepted"]
     file._open = []
 
 
 def test_a_new_spool_knows_its_keyring(file: File, player: Player) -> None:
     file.drop()
     file.past.known.clear()
-    SqliteStore(file.path, bytes(16), same_number, file.past).close()
+    SqliteStore(file.path, bytes(16), same_number, file.past, BOX, lambda row, envelope: ("", b"")).close()
     connection = connect(file.path)
     assert database_of(connection) == DATABASE
     connection.close()
@@ -183,12 +190,12 @@ def test_a_new_spool_knows_its_keyring(file: File, player: Player) -> None:
 
 def test_a_newer_spool_is_refused_and_not_touched(file: File, player: Player) -> None:
     player.ready(message(1))
-    file.store._db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    file.store._db.execute(f"PRAGMA user_version = {FIRST + len(MIGRATIONS)}")
     player.reader.close()
     file.store.close()
     file._open = []
     before = file.path.read_bytes()
-    with pytest.raises(NewerSpool, match=f"schema {len(MIGRATIONS) + 1}.*install the newer"):
+    with pytest.raises(NewerSpool, match=f"schema {FIRST + len(MIGRATIONS)}.*install the newer"):
         file.open()
     assert file.path.read_bytes() == before
 
@@ -301,7 +308,7 @@ def test_batches_of_every_size_give_the_same(player: Player, count: int) -> None
     records = player.reader.records(heads)
     assert [record.rows[0].id for record in records] == heads
     assert {tuple(row.event for row in record.journal) for record in records} == {("accepted", "sent", "delivered")}
-    assert sorted(player.reader.ended(player.now, 1_000)) == heads
+    assert player.ended(limit=1_000) == heads
     player.commit(Forget(tuple((record.rows[0].id, record.rows[0].event) for record in records)))
     assert player.reader.records(heads) == []
     assert player.reader.counts(player.now) == []

@@ -165,7 +165,8 @@ class World:
         ends = [Ends(tuple(end for _, end in told))] if told else []
         self.fragile.full = fails
         try:
-            results = self.place.store.commit([*ends, *verbs], self.now)
+            results = self.place.store.work([*ends, *verbs], self.now)
+            self.place.store.flush()
         except StoreFull:
             if self.off.outcomes_dropped_on_failure:
                 self.settle(told)
@@ -334,7 +335,7 @@ class World:
             self.oracle.need(stands([row.state for row in record.rows]) == "CANCELLED", "cancelled is not what it is")
         if word == "may_have_left":
             for row in record.rows:
-                if any(a.part == row.id and a.fate is Fate.IN_DOUBT for a in record.attempts):
+                if any(attempt.fate is Fate.IN_DOUBT for attempt in row.tries):
                     self.oracle.called_off[row.id] = self.oracle.released.get(row.id, 0)
 
     def release_twice(self, part: int, attempts: int) -> None:
@@ -377,4 +378,3 @@ class World:
                 self.wake()
         for record in self.oracle.last.values():
             self.oracle.need(stands([row.state for row in record.rows]) in ENDED, "it never ends")
-        self.oracle.need(self.place.reader.next_wake() == 0, "the clock is never done")
