@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 VARIABLE: Final = "MGATE_CRASH_AT"
@@ -26,7 +26,7 @@ class Point(NamedTuple):
     Attributes:
         module, owner, name: of the method; ``owner`` is empty for a function of the module.
         after: after it; else before.
-        verb: only a call whose first argument holds a verb of this name that is not empty.
+        verb: only a flush of work that holds a verb of this name which is not empty.
         command: only a call whose first argument holds a PDU of this command id; ``after``: and of which some was sent.
     """
 
@@ -51,31 +51,31 @@ POINTS: Final[dict[str, Point]] = {
     "start.after_sweep": Point(*_STORE, "sweep", True),
     "start.before_bind": Point(*_CHANNEL, "start", False),
     "start.after_connect": Point(*_LINK, "connectionMade", True),
-    "accept.before_commit": Point(*_STORE, "commit", False, "Accept"),
-    "accept.after_commit": Point(*_STORE, "commit", True, "Accept"),
+    "accept.before_commit": Point(*_STORE, "flush", False, "Accept"),
+    "accept.after_commit": Point(*_STORE, "flush", True, "Accept"),
     "answer.before_write": Point(*_TO_CLIENT, False),
     "answer.after_write": Point(*_TO_CLIENT, True),
-    "lease.before_commit": Point(*_STORE, "commit", False, "Lease"),
-    "lease.after_commit": Point(*_STORE, "commit", True, "Lease"),
+    "lease.before_commit": Point(*_STORE, "flush", False, "Lease"),
+    "lease.after_commit": Point(*_STORE, "flush", True, "Lease"),
     "submit.before_render": Point(*_CHANNEL, "submit", False),
     "submit.before_write": Point(*_TO_OPERATOR, False, command=_SUBMIT_SM),
     "submit.after_write": Point(*_TO_OPERATOR, True, command=_SUBMIT_SM),
     "response.before_read": Point(*_LINK, "dataReceived", False),
     "response.after_read": Point(*_LINK, "dataReceived", True),
-    "end.before_commit": Point(*_STORE, "commit", False, "Ends"),
-    "end.after_commit": Point(*_STORE, "commit", True, "Ends"),
-    "receipt.before_commit": Point(*_STORE, "commit", False, "Hear"),
-    "receipt.after_commit": Point(*_STORE, "commit", True, "Hear"),
+    "end.before_commit": Point(*_STORE, "flush", False, "Ends"),
+    "end.after_commit": Point(*_STORE, "flush", True, "Ends"),
+    "receipt.before_commit": Point(*_STORE, "flush", False, "Hear"),
+    "receipt.after_commit": Point(*_STORE, "flush", True, "Hear"),
     "receipt.before_answer": Point(*_TO_OPERATOR, False, command=_DELIVER_SM_RESP),
     "receipt.after_answer": Point(*_TO_OPERATOR, True, command=_DELIVER_SM_RESP),
-    "wake.before_commit": Point(*_STORE, "commit", False, "Wake"),
-    "wake.after_commit": Point(*_STORE, "commit", True, "Wake"),
+    "wake.before_commit": Point(*_STORE, "flush", False, "Wake"),
+    "wake.after_commit": Point(*_STORE, "flush", True, "Wake"),
     "history.before_put": Point("mgate.spool.history", "HistoryWriter", "put", False),
     "history.after_put": Point("mgate.spool.history", "HistoryWriter", "put", True),
-    "forget.before_commit": Point(*_STORE, "commit", False, "Forget"),
-    "forget.after_commit": Point(*_STORE, "commit", True, "Forget"),
-    "checkpoint.before": Point("mgate.spool.store", "Checkpointer", "step", False),
-    "checkpoint.after": Point("mgate.spool.store", "Checkpointer", "step", True),
+    "forget.before_commit": Point(*_STORE, "flush", False, "Forget"),
+    "forget.after_commit": Point(*_STORE, "flush", True, "Forget"),
+    "checkpoint.before": Point("mgate.spool.checkpoint", "Checkpointer", "step", False),
+    "checkpoint.after": Point("mgate.spool.checkpoint", "Checkpointer", "step", True),
     "stop.begun": Point("mgate.daemon.life", "Life", "stop", True),
     "stop.drained": Point(*_CHANNEL, "stop", False),
     "stop.unbound": Point("mgate.spool.service", "Writer", "stop", False),
@@ -115,9 +115,11 @@ def place(point: Point) -> tuple[object, Callable[..., object]]:
 
 def _wrap(point: Point, passed: Callable[[], None]) -> None:
     owner, real = place(point)
+    worked = _listen_to_work(owner) if point.verb else []
 
     def wrapped(*given: object, **named: object) -> object:
-        concerned = _concerns(point, given)
+        concerned = _concerns(point, given, worked)
+        worked.clear()
         if concerned and not point.after:
             passed()
         result = real(*given, **named)
@@ -128,10 +130,22 @@ def _wrap(point: Point, passed: Callable[[], None]) -> None:
     setattr(owner, point.name, wrapped)
 
 
-def _concerns(point: Point, given: tuple[object, ...]) -> bool:
+def _listen_to_work(store: object) -> list[object]:
+    """The verbs that the store has worked on since its last flush, kept up to date."""
+    real: Callable[..., object] = getattr(store, "work")  # noqa: B009  # whatever the store is
+    worked: list[object] = []
+
+    def work(self: object, verbs: Sequence[object], now: int) -> object:
+        worked.extend(verbs)
+        return real(self, verbs, now)
+
+    setattr(store, "work", work)  # noqa: B010  # the same
+    return worked
+
+
+def _concerns(point: Point, given: tuple[object, ...], worked: Sequence[object]) -> bool:
     if point.verb:
-        verbs = given[1]
-        return isinstance(verbs, list | tuple) and any(type(v).__name__ == point.verb and _filled(v) for v in verbs)
+        return any(type(verb).__name__ == point.verb and _filled(verb) for verb in worked)
     if point.command >= 0:
         octets = given[1]
         return isinstance(octets, bytes | bytearray | memoryview) and point.command in _commands(bytes(octets))

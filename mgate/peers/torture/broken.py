@@ -164,23 +164,18 @@ def full_disk_ignored() -> None:
 
 def errors_swallowed() -> None:
     """A commit that the disk refused with an I/O error is told as done."""
-    from mgate.spool import store, verbs  # noqa: PLC0415  # after the reactor
-    from mgate.spool.engine import StoreBroken  # noqa: PLC0415  # after the reactor
+    from mgate.spool import store  # noqa: PLC0415  # after the reactor
+    from mgate.spool.engine import News, StoreBroken  # noqa: PLC0415  # after the reactor
 
-    real = store.SqliteStore.commit
+    real = store.SqliteStore.flush
 
-    def commit(self: store.SqliteStore, asked: Sequence[verbs.Verb], now: int) -> list[verbs.Result]:
+    def flush(self: store.SqliteStore) -> News:
         try:
-            return real(self, asked, now)
+            return real(self)
         except StoreBroken:
-            return [_as_done(verb) for verb in asked]
+            return self._news  # as if it had gone well
 
-    def _as_done(verb: verbs.Verb) -> verbs.Result:
-        if isinstance(verb, verbs.Accept):
-            return tuple(verbs.Kept(one.id, one.parts, False, State.READY, False) for one in verb.messages)
-        return verbs.NotKept("swallowed")
-
-    store.SqliteStore.commit = commit  # type: ignore[method-assign,assignment]  # broken on purpose
+    store.SqliteStore.flush = flush  # type: ignore[method-assign]  # broken on purpose
 
 
 PATCHES: Final[Mapping[str, Callable[[], None]]] = {

@@ -6,23 +6,26 @@ comes back after short lives have ended.
 """
 
 import asyncio
+import os
+import struct
 import time
 from collections.abc import Mapping
 from typing import Final
 
 from mgate.peers.torture.proxy import Fault, Proxy
 from mgate.peers.torture.stage import Course, Discipline, Evidence, Stage
-from mgate.peers.torture.tools import faketime
 from mgate.peers.traffic import Mix
 
-STEPS: Final = ("+3d", "-2h", "+1h", "-5s", "+20s")
+HOUR: Final = 3600.0
+STEPS: Final = (72 * HOUR, -2 * HOUR, HOUR, -5.0, 20.0)
+"""Seconds; the first two are F8's."""
+
 ENQUIRE: Final = 1.0
 LATE: Final = 0.05
 """Seconds that a timer may be late or early on a machine that does nothing else."""
 
 LAGS: Final = 6.0
-"""How many times the worst lag of our own timers it may be besides: a busy machine makes everybody late, and the
-daemon looks at a file whenever it looks at its wall clock."""
+"""How many times the worst lag of our own timers it may be besides: a busy machine makes everybody late."""
 
 _SAMPLE: Final = 0.05
 
@@ -30,7 +33,16 @@ WORST: Final = "largest timer error, ms"
 OUR_LAG: Final = "largest lag of our own timers, ms"
 SHORT_LIFE: Final = 5
 SEEN: Final = 6.0
-"""Seconds after a step: libfaketime looks at its file once a second, and a timer that stands still must be seen to."""
+"""Seconds after a step, so that a timer that stands still is seen to."""
+
+SITE: Final = """\
+import mmap, os, struct, time
+_real, _place = time.time, open(os.environ["MGATE_TORTURE_CLOCK"], "rb")
+_octets = mmap.mmap(_place.fileno(), 8, access=mmap.ACCESS_READ)
+time.time = lambda: _real() + struct.unpack("<d", _octets)[0]
+"""
+"""Not libfaketime: its 0.9.10 makes Python's own clock_nanosleep fail (EINVAL) and other timed waits late, so
+that every daemon looks broken. The product has one wall clock, ``time.time``; whoever asks it is told ours."""
 
 _SETTINGS: Final = f'enquire_link = "{ENQUIRE:g}s"\nresponse_limit = "5s"\nreconnect_max = "2s"\n'
 
@@ -39,7 +51,6 @@ class Clock(Discipline):
     """See the module."""
 
     name = "clock"
-    needs = ("faketime",)
 
     def __init__(self) -> None:
         self._proxy: Proxy | None = None
@@ -60,7 +71,7 @@ class Clock(Discipline):
 
     async def begin(self, stage: Stage) -> None:
         """On a clock that is right so far."""
-        _step(stage, "+0")
+        (stage.folder / "clock").write_bytes(bytes(8))
         await stage.start(_environment(stage))
         await stage.spend(3.0)
 
@@ -77,11 +88,11 @@ class Clock(Discipline):
         if down:
             proxy.heal()
             await stage.spend(3.0)
-        self._overdue(stage, step)
-        _step(stage, "+0")
+        self._overdue(stage, f"after {step:+g} s")
+        _step(stage, 0.0)
         await stage.spend(SEEN)
-        self._overdue(stage, f"back from {step}")
-        stage.deeds[f"stepped {step}{', line down' if down else ''}"] += 1
+        self._overdue(stage, f"back from {step:+g} s")
+        stage.deeds[f"stepped {step:+g} s{', line down' if down else ''}"] += 1
         stage.must_live()
 
     async def tidy(self, stage: Stage) -> None:
@@ -129,19 +140,16 @@ def _most(lag: float) -> float:
     return LATE + LAGS * lag
 
 
-def _step(stage: Stage, step: str) -> None:
-    """Set the daemon's wall clock; libfaketime reads the file at every look at it."""
-    place = stage.folder / "clock"
-    new = stage.folder / "clock.new"
-    new.write_text(step + "\n")
-    new.replace(place)
+def _step(stage: Stage, seconds: float) -> None:
+    """Set the daemon's wall clock so far from ours."""
+    with (stage.folder / "clock").open("r+b") as file:
+        file.write(struct.pack("<d", seconds))
 
 
 def _environment(stage: Stage) -> Mapping[str, str]:
-    return {
-        "LD_PRELOAD": str(faketime()),
-        "FAKETIME_TIMESTAMP_FILE": str(stage.folder / "clock"),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_RESET": "1",
-    }
+    """What puts our clock into the daemon's interpreter before its first line."""
+    site = stage.folder / "site"
+    site.mkdir(exist_ok=True)
+    (site / "sitecustomize.py").write_text(SITE)
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "MGATE_TORTURE_CLOCK": str(stage.folder / "clock")}

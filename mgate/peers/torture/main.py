@@ -44,7 +44,7 @@ MEANING: Final[Mapping[str, str]] = {
     "limit": "a limit on the size of a file, set under the running daemon (F5)",
     "errors": "I/O errors from write and fdatasync (F6; Debian package fiu-utils)",
     "readonly": "the disk turns read-only (F7; root)",
-    "clock": "the wall clock steps forward and back (F8; Debian package faketime)",
+    "clock": "the wall clock steps forward and back (F8)",
     "power": "power cuts: unsynced writes dropped and torn (F3; Debian package strace)",
 }
 ROUNDS: Final[Mapping[str, int]] = {

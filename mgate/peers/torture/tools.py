@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import Final
 
 FIU: Final = (Path("/usr/lib/fiu/fiu_run_preload.so"), Path("/usr/lib/fiu/fiu_posix_preload.so"))
-_FAKETIME: Final = "faketime/libfaketimeMT.so.1"
 ROOT: Final = "root"
-
-
-def faketime() -> Path | None:
-    """The library of faketime for programs with threads."""
-    found = sorted(Path("/usr/lib").glob(f"*/{_FAKETIME}"))
-    return found[0] if found else None
 
 
 def missing(packages: Sequence[str]) -> str:
     """What is missing and how to get it; empty when nothing is."""
     here = {
         "fiu-utils": all(path.exists() for path in FIU),
-        "faketime": faketime() is not None,
         "strace": shutil.which("strace") is not None,
         ROOT: os.geteuid() == 0,
     }

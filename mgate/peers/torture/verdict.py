@@ -19,14 +19,14 @@ SHOWN: Final = 20
 _TABLE: Final = ("accepted", "parts", "submits", "repeats", "repeats marked", "parts in doubt", "refused submits")
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What a report keeps of a run beside the ledgers: enough to judge it again."""
 
     discipline: str
     seed: int
     window: int
     binds: int
-    delay: float
+    delay: float = 0.0
     says: Mapping[str, tuple[Says, ...]]
     words: Words
     restarts: tuple[float, ...]

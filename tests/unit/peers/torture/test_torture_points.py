@@ -41,6 +41,8 @@ class Verb: __struct_fields__ = ("rows",)
 class Accept(Verb): pass
 class Store:
     def commit(self, verbs, now): print("did", verbs[0].rows, flush=True)
+    def work(self, verbs, now): pass
+    def flush(self): print("flushed", flush=True)
     def write(self, data): print("sent", flush=True); return int(sys.argv[1]) if len(sys.argv) > 1 else len(data)
 sys.modules["product"] = sys.modules["__main__"]
 crash.POINTS["x"] = crash.Point("product", "Store", {name!r}, {after}, verb={verb!r}, command={command})
@@ -67,10 +69,13 @@ def test_death_comes_before_or_after_and_at_its_count() -> None:
     assert killed(calls, count=4).endswith("lived")
 
 
-def test_only_the_verb_that_is_meant_is_counted_and_not_an_empty_one() -> None:
-    assert killed("store.commit(verb((1,)), 0)", verb="Lease").endswith("lived")
-    assert killed("store.commit(verb(()), 0)", verb="Accept").endswith("lived")
-    assert killed("store.commit(verb((1,)), 0)", verb="Accept") == "died"
+def test_only_a_flush_of_the_verb_that_is_meant_counts_and_not_of_an_empty_one() -> None:
+    one, none = "store.work(verb((1,)), 0); store.flush()", "store.work(verb(()), 0); store.flush()"
+    assert killed(one, "flush", verb="Lease") == "flushed lived"
+    assert killed(none, "flush", verb="Accept") == "flushed lived"
+    assert killed(one, "flush", verb="Accept") == "died"
+    assert killed(one, "flush", True, verb="Accept") == "flushed died"
+    assert killed(f"{one}; store.flush()", "flush", verb="Accept", count=2) == "flushed flushed lived"
 
 
 def test_a_pdu_is_found_behind_others_and_counts_when_some_of_it_was_sent() -> None:
