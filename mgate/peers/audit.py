@@ -106,6 +106,7 @@ class _Case(NamedTuple):
     sent: Mapping[str, frozenset[str]]
     acknowledged: Mapping[str, frozenset[str]]
     delay: float
+    drained: bool
 
     @property
     def parts(self) -> range:
@@ -163,7 +164,7 @@ def compare(
         elif len(known) != 1 or known[0].id != row.id or ids[row.id] > 1:
             violations.append(_identity(row, known))
         else:
-            case = _Case(row, known[0], seen, sent, acknowledged, delay)
+            case = _Case(row, known[0], seen, sent, acknowledged, delay, drained)
             violations += (found for check in _CHECKS for found in check(case))
             if case.says.state in UNDER_WAY and drained:
                 violations.append(case.wrong(Kind.STUCK, "it has had its time"))
@@ -245,7 +246,7 @@ def _unexplained(case: _Case, part: int) -> str:
         return "no attempt is marked in doubt"
     if any(case.state(other) in FAILED for other in case.parts):
         return ""  # a part is never repeated beside one that has failed: the message cannot arrive whole any more
-    if case.told.traffic in REPEATED_AT_ONCE and len(attempts) < MOST_SUBMITS[case.told.traffic]:
+    if case.drained and case.told.traffic in REPEATED_AT_ONCE and len(attempts) < MOST_SUBMITS[case.told.traffic]:
         left = _life_left(case, doubts[0])
         if left > REPEAT_NEEDS:
             return f"it was in doubt with {left:.0f} s to live, and was not sent again"

@@ -143,6 +143,7 @@ def test_a_code_in_doubt_with_time_to_live_must_have_been_sent_again() -> None:
     ledgers.rows.clear()
     ledgers.bend("a", attempts=(Attempt(1, 1, "in_doubt", stamp(NOW)),))
     assert ledgers.kinds() == [Kind.MISSING]
+    assert ledgers.compare(drained=False).violations == ()
     ledgers.bend("a", attempts=(Attempt(1, 1, "in_doubt", stamp(NOW + LIFE - 40)),))
     assert ledgers.kinds() == []
 
