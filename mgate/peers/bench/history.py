@@ -1,46 +1,52 @@
 """`python -m mgate.peers.bench.history INSTANCE`: days of history, as the daemon would have left them.
 
-It writes with the daemon's own writer, under the instance's own keys, while no daemon runs: every story can be found by
-its reference and number and opened. It checks nothing, so what it shares with the daemon hides nothing; the row
-`history` asks the daemon for some of them afterwards. Days are written by two processes, a batch at a time.
+It seals with the daemon's own front and writes with its own writer, under the instance's own keys, while no daemon
+runs: every story can be found by its reference and number and opened. It checks nothing, so what it shares with the
+daemon hides nothing; the row `history` asks the daemon for some of them afterwards. Two processes write a day each.
 """
 
 import argparse
-import re
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, wait
+from itertools import islice
 from multiprocessing import get_context
-from operator import itemgetter
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from struct import Struct
 from typing import Final
 
-import msgspec
 from rich.progress import Progress
 
 from mgate.config import Config, read
-from mgate.model.message import CLASS_BY_WORD, Fate, IdSource, State
+from mgate.model.address import Msisdn
+from mgate.model.entry import Submission
+from mgate.model.message import CLASS_BY_WORD, Fate, IdSource, Outgoing, Secret, State, TrafficClass
+from mgate.model.outcome import Accepted
 from mgate.peers.bench.load import EVERY_CLASS
 from mgate.policy.classes import RULES
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
-from mgate.seal.record import Place, Sealer
+from mgate.seal.record import Sealer
 from mgate.seal.tags import Tags
-from mgate.spool.history import HistoryWriter, SealedStory
-from mgate.spool.sealing import HISTORY, STORY, Envelope
-from mgate.spool.story import AttemptStory, EventStory, PartStory, Story
+from mgate.spool.engine import Ending
+from mgate.spool.history import HistoryWriter
+from mgate.spool.rows import Attempt, JournalRow, Row
+from mgate.spool.sealing import Blocks, Sealing
+from mgate.spool.story import ending_of
 
 DAY: Final = 86_400
 CLIENT: Final = "local"
 PROCESSES: Final = 2
+ANSWERED: Final = 50
+HEARD: Final = 200
+"""Milliseconds from acceptance to the operator's answer and to the receipt."""
+
 _BATCH: Final = 5_000
-_MARKED: Final = 9_090_909
+_LOOK: Final = 1.0
 _SEQUENCES: Final = 1 << 40
-_EIGHT: Final = Struct(">8Q").pack
-_EVENTS: Final = ("accepted", "sent", "delivered")
-_GROUPS: Final = {"otp": Cut.HOUR, "notice": Cut.DAY, "marketing": Cut.DAY}
+_CUTS: Final = {"otp": Cut.HOUR, "notice": Cut.DAY, "marketing": Cut.DAY}
+_TURN: Final = tuple(CLASS_BY_WORD[word] for word in EVERY_CLASS)
 
 
 def ref(day: int, number: int) -> str:
@@ -48,101 +54,95 @@ def ref(day: int, number: int) -> str:
     return f"h{day:02d}-{number:07d}"
 
 
-class Mould:
-    """The encoded story of one class, in which only numbers differ: filled in, not encoded, thirty million times."""
-
-    def __init__(self, word: str, day: int, route: str) -> None:
-        self.traffic = CLASS_BY_WORD[word]
-        self.rules = RULES[self.traffic]
-        # Numbers of eight octets in MessagePack, as all that take their places are.
-        message, created, expires, answered, ended, *sequences = (0x7B7B_0000_0000_0000 + n for n in range(8))
-        name = ref(day, _MARKED)
-        text = "" if self.rules.erase_text else f"Code 482913 for {name} at Example Bank. Tell it to nobody."
-        envelope = Envelope("+37529111####", "Example", name, "", "", (), b"", 0.0, 1000)
-        attempt = AttemptStory(
-            1, 1, route, 0, Fate.DELIVERED, created, answered, ended, "", repeat=False, operator_id="#" * 16
-        )  # fmt: skip
-        events = tuple(
-            EventStory(sequence, kind, "", at, kind != "accepted")
-            for sequence, kind, at in zip(sequences, _EVENTS, (created, answered, ended), strict=True)
-        )
-        part = PartStory(State.DELIVERED, "", created, may_have_left=True)
-        story = Story(message, CLIENT, self.traffic, created, expires, envelope, text, (part,), (attempt,), events)
-        numbers = (message, created, expires, answered, ended, *sequences)
-        marks = [number.to_bytes(8, "big") for number in numbers]
-        marks += [b"%07d" % _MARKED, b"#" * 16, b"####"]
-        pieces = re.split(b"(" + b"|".join(map(re.escape, marks)) + b")", msgspec.msgpack.encode(story))
-        self._fixed = b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2])
-        self._order = itemgetter(*(marks.index(mark) for mark in pieces[1::2]))
-
-    def fill(self, number: int, message: int, created: int) -> bytes:
-        """The story of message `number` of the day, made at `created`, milliseconds."""
-        sequence = _SEQUENCES + number * 3
-        numbers = (message, created, created + int(self.rules.life * 1000), created + 50, created + 200)
-        packed = _EIGHT(*numbers, sequence, sequence + 1, sequence + 2)
-        values = [packed[at : at + 8] for at in range(0, 64, 8)]
-        values += (b"%07d" % number, b"%016x" % message, b"%04d" % (number % 10_000))
-        filled: bytes = self._fixed % self._order(values)
-        return filled
-
-
 class DayMaker:
-    """Makes the stories of one instance, sealed."""
+    """Makes the endings of one instance: messages that were accepted, sent and delivered at once."""
 
     def __init__(self, config: Config, route: str) -> None:
-        self._keyring = Keyring.open(config.keys.ring, KeyFile(config.keys.kek_file).read())
-        self._sealer = Sealer(self._keyring, self._keyring.database)
-        self._tags = Tags(self._keyring)
+        keyring = Keyring.open(config.keys.ring, KeyFile(config.keys.kek_file).read())
+        sealer = Sealer(keyring, keyring.database)
+        self.box = Blocks(sealer)
+        self._sealing = Sealing(keyring, sealer, Tags(keyring), IdSource(), str.lower)
         self._route = route
 
-    def stories(self, day: int, midnight: int, messages: int) -> Iterator[SealedStory]:
-        """`messages` stories, evenly over the day that began at `midnight`, seconds since 1970."""
-        ids = IdSource()
+    def endings(self, day: int, midnight: int, messages: int) -> Iterator[Ending]:
+        """`messages` endings, evenly over the day that began at `midnight`, seconds since 1970."""
         step = DAY * 1000 / messages
-        moulds = [Mould(word, day, self._route) for word in EVERY_CLASS]
+        turn, begin, ending = len(_TURN), midnight * 1000, self.ending
         for number in range(messages):
-            created = midnight * 1000 + int(number * step)
-            yield self._story(moulds[number % len(moulds)], ref(day, number), number, ids.take(created, 1), created)
+            yield ending(_TURN[number % turn], ref(day, number), number, begin + int(number * step))
 
-    def _story(self, mould: Mould, name: str, number: int, message: int, created: int) -> SealedStory:
-        rules, tags = mould.rules, self._tags
-        expires = created + int(rules.life * 1000)
-        period = self._keyring.period_at(rules.group, created / 1000).number
-        place = Place(HISTORY, STORY, message, period, mould.traffic, expires // 1000, created // 1000)
-        return SealedStory(
-            message, 1, CLIENT, mould.traffic, State.DELIVERED, created, expires, created + 200, period,
-            tags.ref_tag(CLIENT, name), tags.content_tag(CLIENT, name.encode()),
-            tags.phone_tag(period, f"+37529111{number % 10_000:04d}"),
-            self._sealer.seal(place, mould.fill(number, message, created)), _SEQUENCES + number * 3 + 2,
+    def ending(self, traffic: TrafficClass, name: str, number: int, created: int) -> Ending:
+        """The message `number` of its day, accepted at `created`, milliseconds."""
+        to, text = f"+37529111{number % 10_000:04d}", f"Code 482913 for {name} at Example Bank. Tell it to nobody."
+        expires = created / 1000 + RULES[traffic].life
+        asked = Submission(
+            CLIENT, name, Msisdn(to), traffic, Secret(text), "Example", expires, 0.0, "", (), b"", text.encode(), 1000
+        )
+        new = self._sealing.message(asked, self._route, 1, (), created / 1000)
+        reference = number & 0xFFFF
+        out = Outgoing(
+            new.id, 1, 0, reference, 1, 1, to, "Example", asked.text, expires, traffic, self._route, new.period, created
+        )
+        end = self._sealing.end(out, Accepted(f"{new.id:016x}"))
+        answered, heard, sequence = created + ANSWERED, created + HEARD, _SEQUENCES + number * 3
+        attempt = Attempt(
+            1, self._route, 0, reference, created, Fate.DELIVERED, answered, heard, "", False, end.operator_tag,
+            end.operator_id, number + 1,
         )  # fmt: skip
+        row = Row(
+            new.id, 1, 1, CLIENT, traffic, self._route, State.DELIVERED, created, created, new.expires, heard,
+            new.period, new.phone_tag, 1, tries=[attempt],
+        )  # fmt: skip
+        row.events = [
+            JournalRow(sequence, "accepted", "", created, False),
+            JournalRow(sequence + 1, "sent", "", answered, True),
+            JournalRow(sequence + 2, "delivered", "", heard, True),
+        ]
+        return ending_of(new, [row])
 
 
 def prepare(config: Config, first: int, last: int) -> None:
     """Have the keyring hold every period of the days from `first` to before `last`, seconds since 1970."""
     keyring = Keyring.open(config.keys.ring, KeyFile(config.keys.kek_file).read())
     kept = config.retention
-    for group, retention in (("otp", kept.otp), ("notice", kept.notice), ("marketing", kept.marketing)):
-        cut = _GROUPS[group]
-        for moment in range(first, last, cut):
-            keyring.prepare((Group(group, cut, int(retention)),), float(moment))
+    spans = {"otp": kept.otp, "notice": kept.notice, "marketing": kept.marketing}
+    groups = tuple(Group(name, cut, int(spans[name])) for name, cut in _CUTS.items())
+    for moment in range(first, last, min(_CUTS.values())):
+        keyring.prepare(groups, float(moment))
 
 
-def write_day(file: Path, route: str, day: int, midnight: int, messages: int) -> int:
-    """Write one day; how many messages. Runs in a process of its own."""
+def write_day(
+    file: Path, route: str, day: int, midnight: int, messages: int, told: Callable[[int], None] = lambda _: None
+) -> None:
+    """Write one day; `told` hears of every batch that is on the disk."""
     config = read(file)
-    writer = HistoryWriter(config.spool.history)
+    maker = DayMaker(config, route)
+    writer = HistoryWriter(config.spool.history, maker.box)
+    last = (midnight + DAY) * 1000 - 1  # the next day's references are another process's file
     try:
-        batch: list[SealedStory] = []
-        for story in DayMaker(config, route).stories(day, midnight, messages):
-            batch.append(story)
-            if len(batch) == _BATCH:
-                writer.put(batch, story.ended)
-                batch.clear()
-        if batch:
-            writer.put(batch, batch[-1].ended)
+        endings = maker.endings(day, midnight, messages)
+        while batch := list(islice(endings, _BATCH)):
+            writer.put(batch, min(batch[-1].ended, last))
+            told(len(batch))
     finally:
         writer.close()
-    return messages
+
+
+_made: "Synchronized[int]"
+
+
+def _share(made: "Synchronized[int]") -> None:
+    global _made  # noqa: PLW0603  # the one way to give a pool's process what it inherits
+    _made = made
+
+
+def _count(messages: int) -> None:
+    with _made.get_lock():
+        _made.value += messages
+
+
+def _day(file: Path, route: str, day: int, midnight: int, messages: int) -> None:
+    write_day(file, route, day, midnight, messages, _count)
 
 
 def write(file: Path, days: int, messages: int, now: float, processes: int = PROCESSES) -> None:
@@ -152,12 +152,18 @@ def write(file: Path, days: int, messages: int, now: float, processes: int = PRO
     config.spool.history.mkdir(parents=True, exist_ok=True)
     prepare(config, today - days * DAY, today)
     route = config.sms[0].route
-    with Progress() as progress, ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        task = progress.add_task("history", total=days * messages)
-        jobs = [pool.submit(write_day, file, route, day, today - day * DAY, messages) for day in range(days, 0, -1)]
-        for done in as_completed(jobs):
-            progress.advance(task, done.result())
-    writer = HistoryWriter(config.spool.history)
+    context = get_context("spawn")
+    made: Synchronized[int] = context.Value("q", 0)
+    with Progress() as progress, ProcessPoolExecutor(processes, context, _share, (made,)) as pool:
+        bar = progress.add_task("history", total=days * messages)
+        jobs = [pool.submit(_day, file, route, day, today - day * DAY, messages) for day in range(days, 0, -1)]
+        undone = set(jobs)
+        while undone:
+            undone = wait(undone, _LOOK).not_done
+            progress.update(bar, completed=made.value)
+        for job in jobs:
+            job.result()
+    writer = HistoryWriter(config.spool.history, DayMaker(config, route).box)
     writer.drop_refs_before((today - config.spool.reference_days * DAY) * 1000)
     writer.close()
 
