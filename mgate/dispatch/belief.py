@@ -3,10 +3,16 @@
 A new message may leave in the commit that accepts it only when nothing of its lane waits, so believing too early that
 nothing does would let the young overtake the old. The belief "more waits than is in memory" is dropped only by a read
 that saw the whole lane, and only if nobody said otherwise since it was asked for: a read sees the spool as it was then.
+
+While nothing waits but what is in memory, the headers of a new message are queued as acceptance hands them over; no
+read is needed. Those that come while a read is under way are held until its answer: it may show older ones. When it
+shows less than the whole lane, they are let go, for the next read shows them in their place. So are they when there is
+no room for them: memory is bounded, the spool is not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mgate.model.ready import Header, Ready
@@ -23,7 +29,8 @@ class Belief:
     """One lane's belief. A moment called ``now`` is monotonic seconds, one called ``wall`` seconds since 1970."""
 
     __slots__ = (
-        "_asked_at", "_contradicted", "_gone", "_known", "_rest_until", "asking", "may_wait", "next_due", "returned",
+        "_asked_at", "_contradicted", "_gone", "_held", "_known", "_later", "_rest_until", "asking", "coming",
+        "may_wait", "next_due", "returned",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,11 +38,15 @@ class Belief:
         self.asking = False
         self.next_due = 0.0
         self.returned = False
+        self.coming = 0
+        """Messages that were refused a slot and whose commit has not been heard of."""
         self._contradicted = False
         self._asked_at = 0.0
         self._rest_until = 0.0
         self._known: set[int] = set()
         self._gone: set[int] = set()
+        self._held: list[Header] = []
+        self._later = 0.0
 
     def told_of_return(self) -> None:
         """A part that had left came back: it may be older than all that was read ahead."""
@@ -47,6 +58,31 @@ class Belief:
         self.may_wait = True
         self._contradicted = True
         self._rest_until = 0.0
+
+    def told_of_later(self, due: float) -> None:
+        """A part that is due then was put into this lane."""
+        self.next_due = _sooner(self.next_due, due)
+        self._later = _sooner(self._later, due)
+
+    def handed(self, headers: Sequence[Header], room: int, wall: float) -> Sequence[Header]:
+        """A commit has put these into the spool: those that may be queued now, at most ``room``."""
+        if self.asking and not self._contradicted and len(self._held) + len(headers) <= room:
+            self._held += headers
+            return ()
+        if self.asking or self.waits(wall):
+            self.told()
+            return ()
+        taken = headers[:room]
+        if len(taken) < len(headers):
+            self.told()
+        self._known.update([header.part for header in taken])
+        return taken
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of the lane is on its way into memory or may stand in the spool beyond it, but for what is
+        due later."""
+        return not (self.may_wait or self.coming or self._held)
 
     def waits(self, wall: float) -> bool:
         """Whether more may wait in the spool for this lane, due, than is known here."""
@@ -77,23 +113,42 @@ class Belief:
         self.asking = True
         self.returned = False
         self._contradicted = False
+        self._later = 0.0
         self._asked_at = now
 
-    def heard(self, answer: Ready, whole: bool, now: float, wall: float) -> list[Header]:
-        """The read's answer came: the headers that are new. ``whole``: it left out nothing that was due."""
+    def heard(self, answer: Ready, whole: bool, room: int, now: float, wall: float) -> list[Header]:
+        """The read's answer came: the headers that are new, and those that were held for it, as far as there is
+        ``room`` beside. ``whole``: it left out nothing that was due."""
         self.asking = False
         alive = [header for header in answer.headers if header.expires > wall]
         new = [header for header in alive if header.part not in self._known and header.part not in self._gone]
-        self.next_due = answer.next_due
+        self.next_due = _sooner(answer.next_due, self._later)
         self.may_wait = not whole or self._contradicted
-        if not new and not self._contradicted:
+        if not new and not self._contradicted and not self._held:
             self._rest_until = now + _REST
+        if self._held:
+            new += self._let_go(answer, room - len(new))
         self._gone.clear()
-        self._known.update(header.part for header in new)
+        self._known.update([header.part for header in new])
         return new
 
-    def left(self, part: int) -> None:
-        """The part is ready no more, or is out of our hands. A read under way may still show it as it was."""
-        self._known.discard(part)
+    def _let_go(self, answer: Ready, room: int) -> list[Header]:
+        """What was held for the answer and is not in it, if all of the lane is then in memory."""
+        held, self._held = self._held, []
+        shown = {header.part for header in answer.headers}
+        more = [header for header in held if header.part not in shown]
+        if self.may_wait or len(more) > room:
+            self.may_wait = True
+            return []
+        return more
+
+    def left(self, parts: Sequence[int]) -> None:
+        """These parts are ready no more, or are out of our hands. A read under way may still show them as they were."""
+        self._known.difference_update(parts)
         if self.asking:
-            self._gone.add(part)
+            self._gone.update(parts)
+
+
+def _sooner(one: float, other: float) -> float:
+    """The earlier of two moments, 0 being none."""
+    return min(one, other) if one and other else one or other

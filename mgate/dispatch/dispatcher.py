@@ -14,6 +14,7 @@ from mgate.dispatch.way import Way
 from mgate.model.message import Outgoing, TrafficClass
 from mgate.model.outcome import Outcome
 from mgate.model.ports import Admission, Channel, Outcomes, Slot
+from mgate.model.ready import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class Dispatcher(Admission, Outcomes):
             if own:
                 way.settle(own)
 
-    def waiting(self, route: str, traffic: TrafficClass) -> None:
-        """A part of that class stands in the spool unleased. Say it after the commit: a read that began before it may
-        have found the lane empty."""
-        self._ways[route].waiting(traffic)
+    def waits(
+        self, route: str, traffic: TrafficClass, refused: int, headers: Sequence[Header], later: float
+    ) -> None:  # fmt: skip
+        """What a commit made of messages without slots."""
+        self._ways[route].waits(traffic, refused, headers, later)
 
     # ---- Outcomes ----
 

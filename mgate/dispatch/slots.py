@@ -8,6 +8,7 @@ outcome is on the disk. Each slot lends its part a 16-bit reference that no othe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 from mgate.model.ports import Slot
@@ -84,8 +85,26 @@ class Slots:
                 bind, room = self._emptiest(binds, urgent)
             if not room:
                 break
-            taken += [self._take(bind, urgent) for _ in range(min(room, parts - len(taken)))]
+            taken += self._take(bind, urgent, min(room, parts - len(taken)))
         return tuple(taken)
+
+    def reserve_each(self, messages: int, binds: Sequence[int], urgent: bool) -> list[Slot]:
+        """A slot for each of so many messages of one part, each on the bind that is the emptiest then; as many as there
+        is room for."""
+        if len(binds) == 1:
+            bind = binds[0]
+            return self._take(bind, urgent, min(self._room_on(bind, urgent), messages))
+        emptiest = [(-room, place) for place, bind in enumerate(binds) if (room := self._room_on(bind, urgent))]
+        heapify(emptiest)
+        taken: list[Slot] = []
+        while emptiest and len(taken) < messages:
+            less_room, place = emptiest[0]
+            taken += self._take(binds[place], urgent, 1)
+            if less_room < -1:
+                heapreplace(emptiest, (less_room + 1, place))
+            else:
+                heappop(emptiest)
+        return taken
 
     def free(self, reference: int) -> None:
         """Give back the slot that lent this reference. KeyError when none did: a slot was freed twice, a bug."""
@@ -111,15 +130,17 @@ class Slots:
                 best, most = bind, room
         return best, most
 
-    def _take(self, bind: int, urgent: bool) -> Slot:
-        reference, holders = self._reference, self._holders
-        while True:
+    def _take(self, bind: int, urgent: bool, count: int) -> list[Slot]:
+        """So many slots of a bind that has room for them."""
+        route, reference, holders = self.route, self._reference, self._holders
+        taken: list[Slot] = []
+        while len(taken) < count:
             reference = reference % _LAST_REFERENCE + 1
             if reference not in holders:
-                break
+                slot = holders[reference] = Slot(route, bind, reference, urgent)
+                taken.append(slot)
         self._reference = reference
-        slot = holders[reference] = Slot(self.route, bind, reference, urgent)
-        self._free[bind] -= 1
+        self._free[bind] -= count
         if not urgent:
-            self._bulk_free[bind] -= 1
-        return slot
+            self._bulk_free[bind] -= count
+        return taken

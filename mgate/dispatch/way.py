@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mgate.dispatch.belief import LOOK_AGAIN, Belief
-from mgate.dispatch.lanes import LANE_OF, URGENT_LANES, Lanes
+from mgate.dispatch.lanes import LANE_OF, URGENT_LANES, Lane, Lanes
 from mgate.dispatch.seam import LeaseAnswer, Spool
 from mgate.dispatch.slots import Slots
 from mgate.model.message import Outgoing, TrafficClass
-from mgate.model.outcome import Deferred, NotWritten, Outcome
+from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome
 from mgate.model.ports import Channel, Slot
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.pacing import Purse
@@ -36,13 +36,12 @@ _TICK: Final = 0.001
 _LIFE_OVER: Final = NotWritten("life_over")
 
 
-class _Planned(NamedTuple):
-    """One message's parts that a lease was asked for. ``paid``: the tokens taken for each part."""
+class _Run(NamedTuple):
+    """Parts of one lane that a lease was asked for, and their slots."""
 
-    headers: list[Header]
-    slots: tuple[Slot, ...]
-    paid: list[int]
     lane: int
+    headers: list[Header]
+    slots: Sequence[Slot]
 
 
 class Way:
@@ -66,6 +65,10 @@ class Way:
         self._channel = channel
         self._lanes = Lanes()
         self._beliefs = {number: Belief() for number in self._lanes.lanes}
+        self._up_to = {
+            lane: [(queue, self._beliefs[number]) for number, queue in self._lanes.lanes.items() if number <= lane]
+            for lane in self._lanes.lanes
+        }
         self._begun: dict[int, tuple[int, int]] = {}
         self._purse = Purse.full(rate, clock.seconds())
         self._paused_until = 0.0
@@ -87,7 +90,7 @@ class Way:
         """A slot for each part when the message may leave in the commit that accepts it, else none."""
         lane = LANE_OF[traffic]
         urgent = lane in URGENT_LANES
-        now = self._clock.seconds()
+        now = self._clock.seconds() if self._paused_until or self._purse.rate else 0.0
         binds = self._open_binds(now)
         self._purse = self._purse.refill(now)
         if (
@@ -96,6 +99,7 @@ class Way:
             or not self._purse.pays(urgent)
             or self.slots.room(binds, urgent) < parts
         ):
+            self._beliefs[lane].coming += 1
             return ()
         self._purse = self._purse.pay(urgent, parts)
         self.offered += parts
@@ -113,10 +117,18 @@ class Way:
         if len(leased) < len(results):
             self._slots_came_free()
 
-    def waiting(self, traffic: TrafficClass) -> None:
-        """A part of that class was put into the spool unleased."""
-        self._beliefs[LANE_OF[traffic]].told()
-        self.soon()
+    def waits(self, traffic: TrafficClass, refused: int, headers: Sequence[Header], later: float) -> None:
+        """What a commit made of messages without slots: see ``model.ports.Admission``."""
+        lane = LANE_OF[traffic]
+        belief = self._beliefs[lane]
+        belief.coming -= refused
+        if later:
+            belief.told_of_later(later)
+        if headers:
+            queue = self._lanes.lanes[lane]
+            queue.add_new(belief.handed(headers, self._room(queue), self._wall()))
+        if headers or later:
+            self.soon()
 
     # ---- leases ----
 
@@ -135,31 +147,37 @@ class Way:
         self._read(now)
         self._set_timer(now, bool(binds))
 
-    def _plan(self, binds: Sequence[int], now: float) -> list[_Planned]:
+    def _plan(self, binds: Sequence[int], now: float) -> list[_Run]:
         """Pick messages while there are slots and tokens; both are taken here, before the mark."""
-        planned: list[_Planned] = []
+        runs: list[_Run] = []
         self._purse = self._purse.refill(now)
-        slots, wall = self.slots, self._wall()
-        while self._lanes.queued:
-            urgent_room = slots.room(binds, urgent=True) if self._purse.pays(urgent=True) else 0
-            bulk_room = slots.room(binds, urgent=False) if self._purse.pays(urgent=False) else 0
-            lane, headers = self._lanes.pick(urgent_room, bulk_room)
+        lanes, slots, wall = self._lanes, self.slots, self._wall()
+        while lanes.queued:
+            purse = self._purse
+            lane, headers = lanes.pick(
+                slots.room(binds, urgent=True),
+                slots.room(binds, urgent=False),
+                purse.affords(True),
+                purse.affords(False),
+            )
             if not headers:
                 break
-            if headers[0].expires <= wall:
-                self._drop(lane, headers)
-                continue
-            urgent = lane in URGENT_LANES
-            paid = [_price(header) for header in headers]
-            self._purse = self._purse.pay(urgent, sum(paid))
-            if headers[0].parts == 1:
-                taken = slots.reserve(1, binds, urgent)
-            else:
-                taken = self._reserve_together(lane, headers, binds)
-            planned.append(_Planned(headers, taken, paid, lane))
-        return planned
+            alive = [header for header in headers if header.expires > wall]
+            if len(alive) < len(headers):  # the spool's own clock ends the others
+                self._beliefs[lane].left([header.part for header in headers if header.expires <= wall])
+            if alive:
+                runs.append(self._take(lane, alive, binds))
+        return runs
 
-    def _reserve_together(self, lane: int, headers: list[Header], binds: Sequence[int]) -> tuple[Slot, ...]:
+    def _take(self, lane: int, headers: list[Header], binds: Sequence[int]) -> _Run:
+        """Slots and tokens for parts that were picked."""
+        urgent = lane in URGENT_LANES
+        self._purse = self._purse.pay(urgent, _price(headers))
+        if headers[0].parts == 1:
+            return _Run(lane, headers, self.slots.reserve_each(len(headers), binds, urgent))
+        return _Run(lane, headers, self._reserve_together(lane, headers, binds))
+
+    def _reserve_together(self, lane: int, headers: list[Header], binds: Sequence[int]) -> Sequence[Slot]:
         """Slots for parts whose siblings may have gone before: where these went, if that can be."""
         message = headers[0].head
         before, bind = self._begun.get(lane, (0, -1))
@@ -167,47 +185,47 @@ class Way:
         self._begun[lane] = message, taken[-1].bind
         return taken
 
-    def _lease(self, planned: list[_Planned]) -> None:
-        if planned:
+    def _lease(self, runs: list[_Run]) -> None:
+        if runs:
             wishes = [
-                Wish(header.part, slot) for one in planned for header, slot in zip(one.headers, one.slots, strict=True)
+                Wish(header.part, slot)
+                for _, headers, slots in runs
+                for header, slot in zip(headers, slots, strict=True)
             ]
-            self._spool.lease(wishes, lambda answer: self._lease_done(planned, answer))
+            self._spool.lease(wishes, lambda answer: self._lease_done(runs, answer))
 
-    def _lease_done(self, planned: list[_Planned], answer: LeaseAnswer) -> None:
+    def _lease_done(self, runs: list[_Run], answer: LeaseAnswer) -> None:
         if isinstance(answer, NotKept):
-            self._lease_failed(planned)
+            self._lease_failed(runs)
             return
-        leased: list[Outgoing] = []
-        answers = iter(answer)
-        for one in planned:
-            belief = self._beliefs[one.lane]
-            for header, slot, paid in zip(one.headers, one.slots, one.paid, strict=True):
-                belief.left(header.part)
-                outgoing = next(answers)
-                if outgoing is None:
-                    self.missed += 1
-                    self._take_back(slot, paid)
-                else:
-                    leased.append(outgoing)
+        for lane, headers, _ in runs:
+            self._beliefs[lane].left([header.part for header in headers])
+        leased = [outgoing for outgoing in answer if outgoing is not None]
+        if len(leased) < len(answer):
+            self._missed(runs, answer)
         self.leased += len(leased)
         self._write(leased)
         self._slots_came_free()
 
-    def _lease_failed(self, planned: list[_Planned]) -> None:
+    def _missed(self, runs: list[_Run], answer: Sequence[Outgoing | None]) -> None:
+        """Some took no row: slots and tokens go back, and what was believed of their lane is looked after."""
+        answers = iter(answer)
+        for lane, headers, slots in runs:
+            for header, slot in zip(headers, slots, strict=True):
+                if next(answers) is None:
+                    self.missed += 1
+                    self._take_back(slot, _price([header]))
+                    self._beliefs[lane].told()
+
+    def _lease_failed(self, runs: list[_Run]) -> None:
         """The disk took no mark: nothing may leave, slots and tokens go back, and nothing is tried for a while."""
         self.failed += 1
         self._paused_until = self._clock.seconds() + _LEASE_PAUSE
-        for one in reversed(planned):
-            for slot, paid in zip(one.slots, one.paid, strict=True):
-                self._take_back(slot, paid)
-            self._lanes.put_back(one.lane, one.headers)
+        for lane, headers, slots in reversed(runs):
+            for header, slot in zip(headers, slots, strict=True):
+                self._take_back(slot, _price([header]))
+            self._lanes.put_back(lane, headers)
         self._slots_came_free()
-
-    def _drop(self, lane: int, headers: list[Header]) -> None:
-        """Their life is over: the spool's own clock ends them."""
-        for header in headers:
-            self._beliefs[lane].left(header.part)
 
     def _write(self, leased: list[Outgoing]) -> None:
         """Hand over what is leased; life is looked at once more, because a commit takes its time."""
@@ -230,9 +248,10 @@ class Way:
         if isinstance(answer, NotKept):
             self._end_failed(results)
             return
+        free = self.slots.free
         for outgoing, outcome in results:
-            self.slots.free(outgoing.reference)
-            if isinstance(outcome, Deferred | NotWritten):
+            free(outgoing.reference)
+            if type(outcome) is not Accepted and isinstance(outcome, Deferred | NotWritten):
                 self._beliefs[LANE_OF[outgoing.traffic]].told_of_return()
         self._slots_came_free()
 
@@ -300,13 +319,14 @@ class Way:
         return self._channel.open_binds()
 
     def _something_waits(self, lane: int) -> bool:
-        wall, lanes = self._wall(), self._lanes.lanes
-        for number, belief in self._beliefs.items():
-            if number > lane:
-                break
-            if belief.may_wait or lanes[number].queued or 0.0 < belief.next_due <= wall:
+        for queue, belief in self._up_to[lane]:
+            if queue.queued or not belief.quiet or (belief.next_due and belief.next_due <= self._wall()):
                 return True
         return False
+
+    def _room(self, queue: Lane) -> int:
+        """How many more headers memory takes of a lane."""
+        return max(self._fetch - queue.queued, 0)
 
     def _take_back(self, slot: Slot, paid: int) -> None:
         self.slots.free(slot.reference)
@@ -338,8 +358,8 @@ class Way:
     def _read_done(self, ask: Ask, answer: Ready) -> None:
         clients = Counter(header.client for header in answer.headers)
         whole = not ask.skip and all(count < ask.limit for count in clients.values())
-        belief = self._beliefs[ask.lane]
-        self._lanes.add(ask.lane, belief.heard(answer, whole, self._clock.seconds(), self._wall()))
+        queue, belief = self._lanes.lanes[ask.lane], self._beliefs[ask.lane]
+        queue.add(belief.heard(answer, whole, self._room(queue), self._clock.seconds(), self._wall()))
         self.turn()
 
     def _set_timer(self, now: float, bound: bool) -> None:
@@ -375,8 +395,9 @@ class Way:
         self.turn()
 
 
-def _price(header: Header) -> int:
-    """Tokens for one part: the first part of a new message pays for all, so the others come free; a retry pays one."""
-    if header.attempts:
-        return 1
-    return header.parts if header.n == 1 else 0
+def _price(headers: Sequence[Header]) -> int:
+    """Tokens for parts: the first part of a new message pays for all, so the others come free; a retry pays one."""
+    price = 0
+    for header in headers:
+        price += 1 if header.attempts else header.parts if header.n == 1 else 0
+    return price

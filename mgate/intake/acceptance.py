@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from mgate.intake.codes import Code, refusal
 from mgate.model.entry import Submission
-from mgate.model.message import MAX_PARTS, MessageId, Outgoing, State
+from mgate.model.message import MAX_PARTS, MessageId, Outgoing, State, TrafficClass
 from mgate.model.ports import Admission, Answer, Refusal, Slot, Taken
+from mgate.model.ready import Header
 from mgate.policy.classes import URGENT
 from mgate.policy.segments import count
 from mgate.spool.front import AcceptAnswer
@@ -94,7 +95,7 @@ class Acceptance:
                 refused.append((place, sealed))
 
         def kept(result: AcceptAnswer) -> None:
-            answers = self._settle(messages, asked, result)
+            answers = self._settle(messages, asked, result, now)
             for place, one in refused:
                 answers.insert(place, one)
             answer(answers)
@@ -115,30 +116,56 @@ class Acceptance:
         return self._sealing.message(asked, route, parts, slots, now)
 
     def _settle(
-        self, messages: Sequence[NewMessage], asked: Sequence[Submission], result: AcceptAnswer
+        self, messages: Sequence[NewMessage], asked: Sequence[Submission], result: AcceptAnswer, now: float
     ) -> list[Answer]:
-        """After the commit: leased parts go to the wire, unused slots go back, and the bank gets its answers."""
+        """After the commit: leased parts go to the wire, unused slots go back, and the bank gets its answers.
+
+        ``now`` is the moment at which slots were asked for.
+        """
         slots: list[tuple[Slot, Outgoing | None]] = []
         answers: list[Answer] = []
-        if isinstance(result, NotKept):
-            slots = [(slot, None) for message in messages for slot in message.slots]
-            answers = [_no_room(result.reason)] * len(messages)
-        else:
-            waiting = set()
-            for message, submission, one in zip(messages, asked, result, strict=True):
-                answers.append(_answer(one))
-                if isinstance(one, Kept) and one.leased:
-                    slots += _outgoing(message, submission)
-                    continue
-                if message.slots:
-                    slots += [(slot, None) for slot in message.slots]
-                if isinstance(one, Kept) and not one.duplicate:
-                    waiting.add((message.route, message.traffic))
-            for route, traffic in waiting:
-                self._admission.waiting(route, traffic)
+        waits: dict[tuple[str, TrafficClass], _Waits] = {}
+        results = [result] * len(messages) if isinstance(result, NotKept) else result
+        for message, submission, one in zip(messages, asked, results, strict=True):
+            answers.append(_answer(one))
+            if isinstance(one, Kept) and one.leased:
+                slots += _outgoing(message, submission)
+                continue
+            if message.slots:
+                slots += [(slot, None) for slot in message.slots]
+            refused = not message.slots and submission.not_before <= now
+            kept = isinstance(one, Kept) and not one.duplicate
+            if refused or kept:
+                key = message.route, message.traffic
+                (waits.get(key) or waits.setdefault(key, _Waits())).add(message, refused, kept)
+        for (route, traffic), waiting in waits.items():
+            self._admission.waits(route, traffic, waiting.refused, waiting.headers, waiting.later)
         if slots:
             self._admission.settle(slots)
         return answers
+
+
+class _Waits:
+    """What a commit made of the messages of one class without slots: see ``model.ports.Admission``."""
+
+    __slots__ = ("headers", "later", "refused")
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.headers: list[Header] = []
+        self.later = 0.0
+
+    def add(self, message: NewMessage, refused: bool, kept: bool) -> None:
+        self.refused += refused
+        if not kept:
+            return
+        if message.due > message.created:
+            due = message.due / 1000
+            self.later = min(self.later or due, due)
+            return
+        client, parts, expires = message.client, message.parts, message.expires / 1000
+        for n in range(1, parts + 1):
+            self.headers.append(Header(message.id + n - 1, n, parts, client, 0, expires))
 
 
 def _outgoing(message: NewMessage, asked: Submission) -> list[tuple[Slot, Outgoing | None]]:
@@ -166,7 +193,9 @@ def _outgoing(message: NewMessage, asked: Submission) -> list[tuple[Slot, Outgoi
     ]
 
 
-def _answer(one: Kept | Clash) -> Answer:
+def _answer(one: Kept | Clash | NotKept) -> Answer:
+    if isinstance(one, NotKept):
+        return _no_room(one.reason)
     if isinstance(one, Clash):
         return refusal(
             Code.REF_CONFLICT, "ref", "this reference is known with other content; give a new message a new reference"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from mgate.model.entry import Entry, Submission
 from mgate.model.message import MessageId, Outgoing, State, TrafficClass
 from mgate.model.outcome import Outcome
+from mgate.model.ready import Header
 from mgate.model.view import MessageView
 
 # ---- what acceptance answers ---------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ class Receiver(Protocol):
 # ---- the way out ---------------------------------------------------------------------------------------------------
 
 
-class Slot(NamedTuple):
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """One place in the window of one configured bind, reserved for one part.
 
     Attributes:
@@ -90,7 +91,8 @@ class Admission(Protocol):
     """Asked at acceptance whether a new message may leave in the very commit that takes it. ``dispatch`` answers.
 
     ``offer`` reserves, so every slot that it gave comes back by ``settle``: as an ``Outgoing`` whose lease is on the
-    disk, or as None when the commit took no row for it (a duplicate, a failed commit).
+    disk, or as None when the commit took no row for it (a duplicate, a failed commit). And every message that it gave
+    none comes back by ``waits``, whatever the commit made of it: until then no younger one of its lane is offered any.
     """
 
     def route_for(self, traffic: TrafficClass, sender: str, to: str) -> str:
@@ -105,8 +107,17 @@ class Admission(Protocol):
     def settle(self, results: Sequence[tuple[Slot, Outgoing | None]]) -> None:
         """What became of the slots that were offered."""
 
-    def waiting(self, route: str, traffic: TrafficClass) -> None:
-        """A part of that class was put into the spool unleased: the dispatcher must not believe its lane empty."""
+    def waits(
+        self, route: str, traffic: TrafficClass, refused: int, headers: Sequence[Header], later: float
+    ) -> None:  # fmt: skip
+        """What a commit made of messages without slots; said after it, because an answer to a read that began before
+        does not show them.
+
+        Args:
+            refused: how many of them ``offer`` had refused.
+            headers: their parts that stand in the spool unleased and due, oldest first.
+            later: when the first of those is due that are not yet, seconds since 1970; 0 when there is none.
+        """
 
 
 class Channel(Protocol):

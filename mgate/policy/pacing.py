@@ -20,6 +20,9 @@ _BULK_TENTHS: Final = 8
 _ALMOST: Final = 1e-6
 """A timer that fires at the very moment of a token must find it, whatever floating point made of the sum."""
 
+_NO_LIMIT: Final = 1 << 30
+"""More messages than any run of them has."""
+
 
 def bulk_slots(window: int) -> int:
     """How many slots of a window bulk may use: 80 %, and at least one is kept free of it.
@@ -63,6 +66,14 @@ class Purse(NamedTuple):
         if not self.rate:
             return True
         return self.whole >= 1.0 - _ALMOST and (urgent or self.bulk >= 1.0 - _ALMOST)
+
+    def affords(self, urgent: bool) -> int:
+        """How many messages of one PDU may be begun now, one after the other."""
+        if not self.rate:
+            return _NO_LIMIT
+        if not self.pays(urgent):
+            return 0
+        return max(int((self.whole if urgent else min(self.whole, self.bulk)) + _ALMOST), 1)
 
     def pay(self, urgent: bool, tokens: int) -> Purse:
         """What is left after ``tokens`` PDUs."""

@@ -9,7 +9,7 @@ acceptances, the rest (``states.md``, rules 2 and 8). Verbs of one kind keep the
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -89,7 +89,7 @@ class Clash(msgspec.Struct, frozen=True, gc=False):
 # ---- leases and outcomes -------------------------------------------------------------------------------------------
 
 
-class Wish(NamedTuple):
+class Wish(msgspec.Struct, frozen=True, gc=False):
     """A wish to lease one part into one slot."""
 
     part: int

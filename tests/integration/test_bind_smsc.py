@@ -83,8 +83,7 @@ class House:
         self.spool.accepts.append(Pending(rows, self.dispatcher.offer("sms:op-a", traffic, "local", parts), False))
 
     def _commit(self) -> None:
-        for row in self.spool.commit(False, self.dispatcher.settle):
-            self.dispatcher.waiting("sms:op-a", row.traffic)
+        self.spool.commit(False, self.dispatcher)
         self.spool.answer_reads()
 
     def start(self) -> None:

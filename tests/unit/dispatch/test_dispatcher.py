@@ -313,7 +313,7 @@ def test_a_read_that_is_older_than_a_lease_does_not_cost_a_slot() -> None:
     world.dispatcher.binds_changed(ROUTE)
     world.clock.advance(0)
     world.spool.answer_reads()  # sixty are picked, and their lease is asked for
-    world.dispatcher.waiting(ROUTE, OTP)
+    world.dispatcher.waits(ROUTE, OTP, 0, (), START)
     world.clock.advance(0)  # so the lane is read, as it was before that lease
     world.commit()
     world.spool.answer_reads()

@@ -1,5 +1,8 @@
 from collections import Counter
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mgate.dispatch.lanes import Lanes
 from mgate.model.ready import Header
 
@@ -91,3 +94,55 @@ def test_what_is_put_back_goes_first_and_keeps_its_order() -> None:
     assert [h.part for h in lanes.pick(9, 9)[1]] == [1, 2, 3]
     assert lanes.queued == 2
     assert sorted(picked(lanes, 2)) == [9, 11]
+
+
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from("abc"), st.sampled_from([1, 1, 1, 1, 3])), max_size=150
+)
+
+
+@given(MESSAGES, st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
+def test_a_run_is_the_same_picks_made_at_once(
+    messages: list[tuple[int, str, int]], slots: int, bulk_slots: int, tokens: int, bulk_tokens: int
+) -> None:
+    singly, in_runs = Lanes(), Lanes()
+    for index, (lane, client, parts) in enumerate(messages):
+        for lanes in (singly, in_runs):
+            lanes.add(lane, message(10 * index + 1, parts, client))
+    for _ in range(2):  # and a second time, with what the first has left behind
+        assert emptied(in_runs, slots, bulk_slots, tokens, bulk_tokens, 1 << 30) == emptied(
+            singly, slots, bulk_slots, tokens, bulk_tokens, 1
+        )
+        assert [lane.picked_at for lane in in_runs.lanes.values()] == [lane.picked_at for lane in singly.lanes.values()]
+
+
+def emptied(
+    lanes: Lanes, slots: int, bulk_slots: int, tokens: int, bulk_tokens: int, run: int
+) -> list[tuple[int, int]]:
+    """Lane and part of all that is picked until slots or tokens are out, in runs of at most so many."""
+    found: list[tuple[int, int]] = []
+    while True:
+        afforded = max(tokens, 0), max(min(tokens, bulk_tokens), 0)
+        lane, headers = lanes.pick(slots, min(slots, bulk_slots), *(min(most, run) for most in afforded))
+        if not headers:
+            return found
+        paid = sum(header.parts for header in headers if header.n == 1)
+        slots, tokens = slots - len(headers), tokens - paid
+        if lane > 1:
+            bulk_slots, bulk_tokens = bulk_slots - len(headers), bulk_tokens - paid
+        found += [(lane, header.part) for header in headers]
+
+
+def test_a_run_that_is_put_back_goes_again_in_the_same_order() -> None:
+    lanes = Lanes()
+    lanes.add(2, [header(n, client) for n, client in enumerate("abacbbaaab", 1)])
+    lane, first = lanes.pick(URGENT, BULK, 9, 9)
+    lanes.put_back(lane, first)
+    assert [one.part for one in lanes.pick(URGENT, BULK, 9, 9)[1]] == [one.part for one in first]
+
+
+def test_what_is_accepted_out_of_order_is_queued_in_order() -> None:
+    lanes = Lanes()
+    lanes.lanes[2].add_new([header(4), header(9)])
+    lanes.lanes[2].add_new([header(2), header(5), header(11)])
+    assert picked(lanes, 9) == [2, 4, 5, 9, 11]

@@ -73,3 +73,17 @@ def test_counts_stay_true(steps: list[tuple[bool, int, bool]]) -> None:
             assert len(mine) == slots.used_on(bind) <= window
             assert sum(not slot.urgent for slot in mine) <= bulk
         assert slots.used == len(held) == len({slot.reference for slot in held})
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 20), st.booleans(), st.data())
+def test_a_run_takes_the_slots_that_its_messages_would_take_one_by_one(
+    windows: list[int], messages: int, urgent: bool, data: st.DataObject
+) -> None:
+    binds = data.draw(st.lists(st.sampled_from(range(len(windows))), unique=True).map(sorted))
+    at_once, singly = Slots("sms:op-a", windows, 0xFFFA), Slots("sms:op-a", windows, 0xFFFA)
+    for slots in (at_once, singly):
+        slots.reserve(3, (0,), urgent=False)
+    each = [slot for _ in range(messages) for slot in singly.reserve(1, binds, urgent)]
+    assert at_once.reserve_each(messages, binds, urgent) == each
+    assert at_once.used == singly.used
+    assert [at_once.room([bind], True) for bind in binds] == [singly.room([bind], True) for bind in binds]

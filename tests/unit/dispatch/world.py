@@ -69,6 +69,7 @@ class Pending:
     rows: list[Row]
     slots: tuple[Slot, ...]
     known: bool
+    asked: bool = True
 
 
 class FakeSpool:
@@ -107,38 +108,49 @@ class FakeSpool:
         for answer, done in reads:
             done(answer)
 
-    def commit(self, fails: bool, settle: Callable[[list[tuple[Slot, Outgoing | None]]], None]) -> list[Row]:
-        """One commit of all that has gathered; the rows that it put in unleased."""
+    def commit(self, fails: bool, dispatcher: Dispatcher) -> None:
+        """One commit of all that has gathered."""
         leases, self.leases = self.leases, []
         accepts, self.accepts = self.accepts, []
         if fails:
             for _, lease_done in leases:
                 lease_done(NotKept("disk full"))
-            settle([(slot, None) for pending in accepts for slot in pending.slots])
-            return []
+            for pending in accepts:
+                self._tell(dispatcher, pending, [], [(slot, None) for slot in pending.slots])
+            return
         ends, self.ends = self.ends, []
         for results, _ in ends:
             for outgoing, outcome in results:
                 self._end(outgoing, outcome)
         lease_answers = [[self._lease(wish) for wish in wishes] for wishes, _ in leases]
-        settled: list[tuple[Slot, Outgoing | None]] = []
-        unleased: list[Row] = []
-        for pending in accepts:
-            if pending.known:
-                settled.extend((slot, None) for slot in pending.slots)
-                continue
-            self.rows.update((row.part, row) for row in pending.rows)
-            settled.extend(
-                (slot, self._mark(row, slot)) for row, slot in zip(pending.rows, pending.slots, strict=False)
-            )
-            unleased.extend(row for row in pending.rows if row.state is State.READY)
+        accepted = [(pending, *self._accept(pending)) for pending in accepts]
         self._check_rule_1()
         for results, end_done in ends:
             end_done(len(results))
         for (_, lease_done), answers in zip(leases, lease_answers, strict=True):
             lease_done(answers)
-        settle(settled)
-        return unleased
+        for pending, unleased, settled in accepted:
+            self._tell(dispatcher, pending, unleased, settled)
+
+    def _accept(self, pending: Pending) -> tuple[list[Row], list[tuple[Slot, Outgoing | None]]]:
+        if pending.known:
+            return [], [(slot, None) for slot in pending.slots]
+        self.rows.update((row.part, row) for row in pending.rows)
+        settled = [(slot, self._mark(row, slot)) for row, slot in zip(pending.rows, pending.slots, strict=False)]
+        return [row for row in pending.rows if row.state is State.READY], list(settled)
+
+    def _tell(
+        self, dispatcher: Dispatcher, pending: Pending, unleased: list[Row],
+        settled: list[tuple[Slot, Outgoing | None]],
+    ) -> None:  # fmt: skip
+        """As acceptance does after the commit."""
+        refused = pending.asked and not pending.slots
+        due = [row.header for row in unleased if pending.asked]
+        later = 0.0 if due or not unleased else unleased[0].due
+        if refused or unleased:
+            dispatcher.waits(ROUTE, pending.rows[0].traffic, int(refused), due, later)
+        if settled:
+            dispatcher.settle(settled)
 
     def _lease(self, wish: Wish) -> Outgoing | None:
         row = self.rows[wish.part]
@@ -277,15 +289,15 @@ class World:
         known: bool = False,
     ) -> int:  # fmt: skip
         """Acceptance: asks for slots, and puts the message into the next commit; the id of its first part."""
-        slots = self.dispatcher.offer(ROUTE, traffic, client, parts) if due <= self.wall() else ()
+        asked = due <= self.wall()
+        slots = self.dispatcher.offer(ROUTE, traffic, client, parts) if asked else ()
         assert len(slots) in (0, parts)
         rows = self.rows(traffic, parts, client, due, expires)
-        self.spool.accepts.append(Pending(rows, slots, known))
+        self.spool.accepts.append(Pending(rows, slots, known, asked))
         return rows[0].part
 
     def commit(self, fails: bool = False) -> None:
-        for row in self.spool.commit(fails, self.dispatcher.settle):
-            self.dispatcher.waiting(ROUTE, row.traffic)
+        self.spool.commit(fails, self.dispatcher)
 
     def settle(self, rounds: int = 6) -> None:
         """Let everything that is under way come to rest, in no time; the operator stays silent."""

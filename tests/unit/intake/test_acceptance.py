@@ -12,6 +12,7 @@ from mgate.intake.quick import Reading
 from mgate.model.entry import Submission
 from mgate.model.message import Outgoing, State, TrafficClass
 from mgate.model.ports import Answer, Refusal, Slot, Taken
+from mgate.model.ready import Header
 from mgate.spool.front import AcceptAnswer
 from mgate.spool.sealing import Sealing
 from mgate.spool.verbs import Clash, Kept, NewMessage, NotKept
@@ -39,8 +40,9 @@ class Numbering:
     """In the place of sealing: the id is the number in the reference."""
 
     def message(self, asked: Submission, route: str, parts: int, slots: tuple[Slot, ...], now: float) -> NewMessage:
+        created, due, expires = (int(moment * 1000) for moment in (now, max(now, asked.not_before), asked.expires))
         return NewMessage(
-            int(asked.ref), asked.client, asked.traffic, route, parts, int(now * 1000), 0, int(asked.expires * 1000), 1,
+            int(asked.ref), asked.client, asked.traffic, route, parts, created, due, expires, 1,
             b"", asked.canonical, b"", b"", b"", b"", slots,
         )  # fmt: skip
 
@@ -52,6 +54,9 @@ class Door:
         self.free = 0
         self.settled: list[tuple[Slot, Outgoing | None]] = []
         self.told: list[TrafficClass] = []
+        self.refused = 0
+        self.headers: list[Header] = []
+        self.later: list[float] = []
 
     def route_for(self, traffic: TrafficClass, sender: str, to: str) -> str:
         return SLOT.route
@@ -59,13 +64,21 @@ class Door:
     def offer(self, route: str, traffic: TrafficClass, client: str, parts: int) -> tuple[Slot, ...]:
         given = parts if parts <= self.free else 0
         self.free -= given
+        self.refused += not given
         return (SLOT,) * given
 
     def settle(self, results: Sequence[tuple[Slot, Outgoing | None]]) -> None:
         self.settled += results
 
-    def waiting(self, route: str, traffic: TrafficClass) -> None:
-        self.told.append(traffic)
+    def waits(
+        self, route: str, traffic: TrafficClass, refused: int, headers: Sequence[Header], later: float
+    ) -> None:  # fmt: skip
+        self.refused -= refused
+        self.headers += headers
+        if later:
+            self.later.append(later)
+        if headers or later:
+            self.told.append(traffic)
 
 
 class House:
@@ -151,12 +164,24 @@ def test_a_leased_message_goes_to_the_wire_after_its_commit(house: House) -> Non
     assert out is not None
     assert (out.part, out.to, out.text.reveal(), out.reference) == (1, "+375291110001", "Code 482913", 7)
     assert house.door.told == [TrafficClass.OTP], "the second one waits"
+    assert [header.part for header in house.door.headers] == [2]
 
 
 def test_a_message_for_later_is_offered_no_slot(house: House) -> None:
     house.door.free = 1
     house.push(submission(1, not_before="2027-01-15T12:00:00+03:00"))
     assert house.door.free == 1
+    house.spool.commit()
+    assert house.door.later == [1_800_003_600.0]
+    assert house.door.headers == []
+    assert house.door.refused == 0
+
+
+def test_each_part_that_waits_is_handed_over(house: House) -> None:
+    house.push(submission(10, text="x" * 200), submission(20, **{"class": "service"}), submission(30))
+    house.spool.commit()
+    handed = [(header.part, header.n, header.parts, header.client) for header in house.door.headers]
+    assert handed == [(10, 1, 2, "local"), (11, 2, 2, "local"), (30, 1, 1, "local"), (20, 1, 1, "local")]
 
 
 def test_the_slots_of_what_was_not_leased_come_back(house: House) -> None:
@@ -181,6 +206,17 @@ def test_a_commit_that_failed_gives_all_slots_back_and_says_when_to_come_again(h
     assert house.short == ["not_kept", "too_long", "not_kept"]
     assert house.door.settled == [(SLOT, None)]
     assert house.door.told == []
+    assert house.door.refused == 0
+
+
+@pytest.mark.parametrize("duplicate", [True, False])
+def test_every_refusal_of_a_slot_comes_back_after_its_commit(house: House, duplicate: bool) -> None:
+    house.push(submission(1), submission(2), submission(3, **{"class": "service"}))
+    assert house.door.refused == 3
+    _, _, done = house.spool.asked.pop()
+    done([Kept(1, 1, duplicate, State.READY, False), Clash(2), Kept(3, 1, duplicate, State.READY, False)])
+    assert house.door.refused == 0
+    assert [header.part for header in house.door.headers] == ([] if duplicate else [1, 3])
 
 
 def test_the_dispatcher_is_told_once_of_each_class_that_waits(house: House) -> None:

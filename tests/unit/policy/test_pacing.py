@@ -84,3 +84,13 @@ def test_at_least_one_slot_is_kept_free_of_bulk_where_there_are_two() -> None:
     for window in range(2, 1001):
         assert window - bulk_slots(window) >= max(1, window * 0.2 - 1e-9)
         assert window - bulk_slots(window) < window * 0.2 + 1
+
+
+@given(st.sampled_from([0.0, 7.0, 333.0]), st.booleans(), st.integers(0, 40))
+def test_what_a_purse_affords_is_what_it_pays_one_by_one(rate: float, urgent: bool, tokens: int) -> None:
+    purse = Purse.full(rate, now=0.0).pay(urgent, tokens).refill(0.05)
+    most = min(purse.affords(urgent), 100)
+    for _ in range(most):
+        assert purse.pays(urgent)
+        purse = purse.pay(urgent, 1)
+    assert purse.pays(urgent) is (rate == 0.0)
