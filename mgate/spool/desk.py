@@ -80,8 +80,12 @@ class Desk:
             clients = [client] if client else reader.clients()
             tags = [(one, self._sealing.ref_tag(one, ref)) for one in clients]
             live = reader.records(reader.by_ref(tags))
-            wanted = [(period, tag) for _, tag in tags for period in numbers]
-            ended = [] if len(live) == len(clients) else self._history.by_tag(wanted, _MOST)
+            known = {record.rows[0].client for record in live}
+            ended = self._remembered([key for key in tags if key[0] not in known])
+            known |= {story.rows[0].client for story in ended}
+            rest = [tag for one, tag in tags if one not in known]
+            if rest:
+                ended += self._history.by_tag([(period, tag) for period in numbers for tag in rest], _MOST)
             return live, ended
 
         def told(found: Found | NoAnswer) -> None:
@@ -137,6 +141,14 @@ class Desk:
     def _view(self, rows: Sequence[Row], sealed: bytes, now: int, *, old: bool, admin: bool) -> MessageView:
         envelope = self._sealing.envelope(rows[0], sealed)
         return view_of(rows, envelope, self._sealing.operator_id, now, in_history=old, admin=admin)
+
+    # ---- history ---------------------------------------------------------------------------------------------------
+
+    def _remembered(self, wanted: Sequence[tuple[str, bytes]]) -> list[StoredStory]:
+        """The ended messages whose references are still remembered: their ids say in which few files they stand."""
+        heads = self._history.remembered(wanted).values()
+        found = [self._history.by_id(head, self._periods_of(head)) for head in heads]
+        return [story for story in found if story is not None]
 
     # ---- periods ---------------------------------------------------------------------------------------------------
 
