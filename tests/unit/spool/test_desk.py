@@ -152,7 +152,7 @@ def test_another_clients_reference_is_not_shown(house: House) -> None:
 
 
 def test_a_number_is_found_in_every_period_newest_first(house: House) -> None:
-    for days in (20, 0, 10):
+    for days in (20, 10, 0):
         house.ended(f"r-{days}", days)
     told: list[MessageView] = []
     house.desk.by_number("+375291110001", 2, lambda views: told.extend(views))  # type: ignore[arg-type]  # it answers
