@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import disk_usage
 from typing import Final
 
 from mgate.peers.bench.backlog import START, rates, start
@@ -17,6 +18,10 @@ from mgate.peers.house import Asker, HouseError
 
 DAYS: Final = 30
 A_DAY: Final = 1_000_000
+EACH: Final = 25e-6
+"""Seconds that the making of one message takes, by two processes on two quiet cores."""
+OCTETS: Final = 750
+"""That one message of history takes on the disk, at most; while it is made its references take some more."""
 REMEMBERED: Final = 7
 """Days whose references are surely still known."""
 _RETENTION: Final = '\n[retention]\notp = "40d"\n'  # by default the oldest day would go at once
@@ -24,8 +29,12 @@ _RETENTION: Final = '\n[retention]\notp = "40d"\n'  # by default the oldest day 
 
 def _history(setting: Setting) -> Said:
     messages = setting.count(A_DAY, 1_000)
+    free, needed = disk_usage(setting.folder).free, DAYS * messages * OCTETS
+    if free < needed:
+        raise HouseError(f"{DAYS} days of {messages:,} messages need {needed:,} octets of disk, {free:,} are free")
     with House(setting.folder / "house", Account(window=WINDOW)) as house:
         house.instance.settle(_RETENTION)
+        setting.tell(f"{DAYS} days of {messages:,} messages are to be made: {DAYS * messages * EACH:.0f} s")
         began = time.monotonic()
         generate(house.instance.path / "mgate.toml", messages)
         took = time.monotonic() - began
@@ -80,5 +89,6 @@ ROWS: Final = (
         f"batch and singles with {DAYS} days of {A_DAY:,} messages each in history; start, memory, octets",
         _history,
         ("batch", "singles"),
+        DAYS * A_DAY * EACH + 60.0,
     ),
 )

@@ -7,11 +7,14 @@ is free, so receipts are counted whosever they are: as many as are pushed.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from mgate.peers.bench.figures import Asked, Figure, figure
 from mgate.peers.bench.load import EVERY_CLASS, Kind, Load, Plan, Stock
-from mgate.peers.bench.rates import CONNECTIONS, MEMORY_MIB, WINDOW, push, rate_of
+from mgate.peers.bench.rates import CONNECTIONS, MEMORY_MIB, TAKEN, WINDOW, push, rate_of
 from mgate.peers.bench.row import Row, Said, Setting
 from mgate.peers.bench.stage import Account, House
 from mgate.peers.bench.watch import BOUND, Watch, story
@@ -20,6 +23,7 @@ from mgate.peers.house import HouseError
 WAITING: Final = 1_000_000
 LIFE: Final = 86_400
 START: Final = 5.0
+TELL: Final = 10.0
 SHARE: Final = 0.9
 """Of the rate without a backlog: within a tenth."""
 VARIANTS: Final = {"below": ("marketing",), "same": EVERY_CLASS}
@@ -28,6 +32,8 @@ _ABOVE: Final = tuple("service" if word == "marketing" else word for word in EVE
 
 def _backlog(setting: Setting) -> Said:
     waiting = setting.count(WAITING, 5_000)
+    taken = setting.earlier["batch"].value(TAKEN)
+    setting.tell(f"{len(VARIANTS)} times {waiting:,} messages are to wait: {len(VARIANTS) * waiting / taken:.0f} s")
     figures: list[Figure] = []
     for variant in VARIANTS:
         figures += _variant(setting, variant, waiting)
@@ -36,7 +42,7 @@ def _backlog(setting: Setting) -> Said:
 
 def _variant(setting: Setting, variant: str, waiting: int) -> list[Figure]:
     with House(setting.folder / variant, Account(window=WINDOW)) as house:
-        filled = fill(house, variant, waiting)
+        filled = fill(house, variant, waiting, setting.tell)
         setting.tell(f"{variant}: {waiting:,} messages wait")
         started = start(house)
         figures = [
@@ -52,14 +58,25 @@ def _variant(setting: Setting, variant: str, waiting: int) -> list[Figure]:
     return [*figures, memory]
 
 
-def fill(house: House, variant: str, waiting: int) -> int:
+def fill(house: House, variant: str, waiting: int, tell: Callable[[str], None]) -> int:
     """Have so many messages wait in a house whose operator is away; the daemon is stopped again. Its most memory."""
     house.start_daemon()
     stock = Stock(f"w{variant}", Kind(VARIANTS[variant], life=LIFE))
-    asyncio.run(Load(stock, Plan(waiting)).run(house.socket))
+    asyncio.run(watched(Load(stock, Plan(waiting)), house.socket, waiting, tell))
     peak = house.peak()
     house.stop_daemon()
     return peak
+
+
+async def watched(load: Load, socket: Path, messages: int, tell: Callable[[str], None], every: float = TELL) -> None:
+    """Run the load, and tell now and then how many are taken and how long the others take."""
+    began = time.monotonic()
+    running = asyncio.ensure_future(load.run(socket))
+    while not (await asyncio.wait((running,), timeout=every))[0]:
+        rate = load.taken / (time.monotonic() - began)
+        left = f"{(messages - load.taken) / rate:.0f} s to go" if rate else "no answer yet"
+        tell(f"{load.taken:,} of {messages:,} are taken, {rate:,.0f} a second: {left}")
+    await running
 
 
 def start(house: House) -> float:
@@ -93,5 +110,6 @@ ROWS: Final = (
         f"batch and singles while {WAITING:,} messages wait; start and memory",
         _backlog,
         ("batch", "singles"),
+        250.0,
     ),
 )

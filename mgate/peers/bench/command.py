@@ -15,39 +15,18 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 from rich.console import Console
 
 from mgate.peers.bench import aged, backlog, events, operators, paced, rates
 from mgate.peers.bench.figures import Result, table
 from mgate.peers.bench.profile import Profiler
+from mgate.peers.bench.report import Machine, Report, markdown
 from mgate.peers.bench.row import Row, Setting, run
 from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
 
 ROWS: Final[tuple[Row, ...]] = (*rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS, *aged.ROWS, *events.ROWS)
 ALL: Final = "all"
-
-
-class Machine(Struct, frozen=True):
-    """On what it was measured. `cores`: that this process may use; `memory`: octets; `code`: the commit, if known."""
-
-    processor: str
-    cores: int
-    memory: int
-    kernel: str
-    python: str
-    code: str
-
-
-class Report(Struct, frozen=True):
-    """All rows of one run; `quick` figures are no measurement; `failed`: why a row gave none."""
-
-    at: datetime
-    machine: Machine
-    quick: bool
-    rows: tuple[Result, ...]
-    failed: dict[str, str]
 
 
 def chosen(names: Sequence[str]) -> list[Row]:
@@ -140,6 +119,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--messages", type=int, default=0, help="messages of each row, instead of its own number")
     parser.add_argument("--one-by-one", action="store_true", help="operators: the accounts after one another")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write what --json wrote as Markdown, and end")
     parser.add_argument(
         "--profile", action="store_true", help="write where the daemon's time goes, a file for each row"
     )
@@ -152,7 +132,22 @@ def _list() -> None:
     console = Console()
     for row in ROWS:
         needs = f" (measures {', '.join(row.needs)} first)" if row.needs else ""
-        console.print(f"[bold]{row.name}[/bold]: {row.meaning}{needs}", highlight=False)
+        console.print(f"[bold]{row.name}[/bold]: {row.meaning}{needs}; {minutes([row])}", highlight=False)
+
+
+def minutes(rows: Sequence[Row]) -> str:
+    """How long the rows take with their usual numbers, for people."""
+    return f"about {max(round(sum(row.seconds for row in rows) / 60.0), 1)} min while the promised rates hold"
+
+
+def _table(file: Path) -> int:
+    """Write a file of --json as Markdown; the exit status."""
+    try:
+        sys.stdout.write(markdown(msgspec.json.decode(file.read_bytes(), type=Report)))
+    except (OSError, msgspec.DecodeError) as error:
+        sys.stderr.write(f"{file} is nothing that tools/bench --json wrote: {error}\n")
+        return 2
+    return 0
 
 
 def main() -> int:
@@ -162,6 +157,8 @@ def main() -> int:
     if given.list:
         _list()
         return 0
+    if given.table is not None:
+        return _table(given.table)
     try:
         rows = chosen(given.rows)
     except HouseError as error:
@@ -172,6 +169,8 @@ def main() -> int:
     gc.set_threshold(200_000, 20, 20)
     folder = Path(tempfile.mkdtemp(prefix="mb-", dir=given.folder))
     console = Console(stderr=True)
+    if not given.quick:
+        console.print(f"{', '.join(row.name for row in rows)}: {minutes(rows)}", highlight=False)
     report = measure(rows, given, folder, console)
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")

@@ -39,9 +39,9 @@ _NOTHING_NEW: Final = 204
 class Event(Struct, frozen=True, gc=False):
     """What is read of one line of a feed; the rest of the line is somebody else's."""
 
-    cursor: str | int
-    ref: str = ""
-    event: str = ""
+    cursor: str
+    ref: str
+    event: str
 
 
 class Feed:
@@ -69,7 +69,7 @@ class Feed:
             raise HouseError(f"mgated answers {status} to GET /v1/events: {body[:300]!r}")
         return self._decoder.decode_lines(body)
 
-    async def acknowledge(self, cursor: str | int) -> None:
+    async def acknowledge(self, cursor: str) -> None:
         """Make the cursor durable. HouseError for another answer than 200."""
         body = msgspec.json.encode({"feed": self._name, "cursor": cursor})
         status, answer = await self._ask(_ACK % (len(body), body))
@@ -200,4 +200,6 @@ def _complete(stock: Stock, follower: Follower, messages: int) -> None:
         raise HouseError(f"the feed tells of {len(numbers)} messages that ended, {messages} were pushed")
 
 
-ROWS: Final = (Row("events", "a feed read by long poll beside a batch, and one that was away", _events, ("batch",)),)
+ROWS: Final = (
+    Row("events", "a feed read by long poll beside a batch, and one that was away", _events, ("batch",), 60.0),
+)

@@ -120,7 +120,8 @@ def table(results: Sequence[Result]) -> Table:
     for result in results:
         name = result.row
         for one in result.figures:
-            shown.add_row(name, one.name, _measured(one), _asked(one))
+            verdict = "" if one.kept is None else "  kept" if one.kept else "  NOT KEPT"
+            shown.add_row(name, one.name, measured(one), asked(one) + verdict)
             name = ""
         shown.add_row(
             name, "fdatasync before / after", f"{result.commit_before:.2f} / {result.commit_after:.2f} ms",
@@ -129,15 +130,17 @@ def table(results: Sequence[Result]) -> Table:
     return shown
 
 
-def _measured(one: Figure) -> str:
+def measured(one: Figure) -> str:
+    """The values of a figure, as people read them."""
     return (" / ".join(number(value) for value in one.values) or "nothing") + (f" {one.unit}" if one.unit else "")
 
 
-def _asked(one: Figure) -> str:
+def asked(one: Figure) -> str:
+    """What was asked of a figure; empty for nothing."""
     if one.asked is None:
         return ""
     sign = {"<=": "≤", ">=": "≥"}.get(one.asked.sense, one.asked.sense)
-    return f"{sign} {number(one.asked.than)}  {'kept' if one.kept else 'NOT KEPT'}"
+    return f"{sign} {number(one.asked.than)}"
 
 
 def number(value: float) -> str:

@@ -122,5 +122,6 @@ ROWS: Final = (
         f"four accounts of {RATE} PDUs a second, {', '.join(f'{one * 1000:.0f}' for one in LATENCIES)} ms, windows of"
         f" {WINDOW}, a fifth otp or fraud, two-part UCS-2",
         _operators,
+        seconds=150.0,
     ),
 )

@@ -81,11 +81,17 @@ def _push_codes(house: House, rate: float, messages: int) -> Load:
 
 
 ROWS: Final = (
-    Row("latency", f"{RATE:,.0f} single pushes a second over {CONNECTIONS} connections, evenly spaced", _latency),
+    Row(
+        "latency",
+        f"{RATE:,.0f} single pushes a second over {CONNECTIONS} connections, evenly spaced",
+        _latency,
+        seconds=75.0,
+    ),
     Row(
         "otp",
         f"codes while {CAMPAIGN:,} marketing messages of {CAMPAIGN_PARTS} parts wait: {NARROW.rate} PDUs a second,"
         f" window {NARROW.window}, {NARROW.latency * 1000:.0f} ms",
         _otp,
+        seconds=200.0,
     ),
 )

@@ -52,12 +52,14 @@ class Said(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row, by name; `needs`: rows that must be measured before it in the same run."""
+    """One row, by name; `needs`: rows that must be measured before it in the same run; `seconds`: about how long its
+    usual number takes while the promised rates hold."""
 
     name: str
     meaning: str
     measure: Callable[[Setting], Said]
     needs: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 def run(row: Row, setting: Setting) -> Result:

@@ -1,10 +1,13 @@
 """Which rows the bench measures, and what they are made of."""
 
+import asyncio
 import cProfile
 import io
+import re
 import sys
 import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +15,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mgate.peers.bench import command, row
-from mgate.peers.bench.command import chosen, machine
+from mgate.peers.bench import aged, command, row
+from mgate.peers.bench.backlog import watched
+from mgate.peers.bench.command import chosen, machine, minutes
 from mgate.peers.bench.figures import Figure
 from mgate.peers.bench.load import Kind, Load, Plan, Stock
 from mgate.peers.bench.operators import LATENCIES, RATE, WINDOW, _figures, _house, _notes
@@ -246,3 +250,47 @@ def test_a_row_that_fails_is_told_and_kept_and_the_others_go_on(tmp_path: Path) 
     command.show(report, Console(file=out, width=120))
     assert "one has failed: it fell" in out.getvalue()
     assert "no measurement" in out.getvalue()
+
+
+def test_every_row_says_how_long_it_takes() -> None:
+    assert all(one.seconds >= 20.0 for one in command.ROWS)
+    assert minutes(command.ROWS).startswith("about 2")  # 20 to 29
+    assert minutes(command.ROWS[:1]) == "about 1 min while the promised rates hold"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_long_load_is_told_of_while_it_runs_and_its_fault_is_its_own(tmp_path: Path, *, fails: bool) -> None:
+    class Slow:
+        taken = 0
+
+        async def run(self, socket: Path) -> None:
+            for _ in range(3):
+                await asyncio.sleep(0.02)
+                self.taken += 250
+            if fails:
+                raise HouseError("it fell")
+
+    told: list[str] = []
+    load: Any = Slow()
+
+    def act() -> None:
+        asyncio.run(watched(load, tmp_path, 1000, told.append, 0.005))
+
+    with ThreadPoolExecutor(1) as other:  # the reactor of the test run owns this thread's loop
+        running = other.submit(act)
+        if fails:
+            with pytest.raises(HouseError, match="it fell"):
+                running.result()
+        else:
+            running.result()
+    assert told[0] == "0 of 1,000 are taken, 0 a second: no answer yet"
+    assert re.fullmatch(r"500 of 1,000 are taken, [\d,]+ a second: \d+ s to go", told[-1])
+
+
+def test_history_is_not_begun_on_a_disk_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mgate.peers.bench.aged.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with pytest.raises(
+        HouseError, match="30 days of 1,000 messages need 22,500,000 octets of disk, 1,000,000 are free"
+    ):
+        aged._history(Setting(tmp_path, quick=True))
+    assert not list(tmp_path.iterdir())
