@@ -42,6 +42,7 @@ ANSWERED: Final = 50
 HEARD: Final = 200
 """Milliseconds from acceptance to the operator's answer and to the receipt."""
 
+_TIMER: Final = 60_000  # how long after its end a store rings again for a message, milliseconds
 _BATCH: Final = 5_000
 _LOOK: Final = 1.0
 _SEQUENCES: Final = 1 << 40
@@ -91,7 +92,7 @@ class DayMaker:
         )  # fmt: skip
         row = Row(
             new.id, 1, 1, CLIENT, traffic, self._route, State.DELIVERED, created, created, new.expires, heard,
-            new.period, new.phone_tag, 1, tries=[attempt],
+            new.period, new.phone_tag, 1, tries=[attempt], timer=heard + _TIMER,
         )  # fmt: skip
         row.events = [
             JournalRow(sequence, "accepted", "", created, False),

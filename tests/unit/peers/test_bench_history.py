@@ -77,9 +77,9 @@ def test_an_ending_is_the_one_that_a_store_gives_for_the_same_message(word: str,
 
 
 def plain(row: Row) -> Row:
-    """Without what a store alone numbers: its journal, and its index of operator ids."""
+    """Without what is a store's own: the numbers of its journal and its index of operator ids, and its timer."""
     events = [structs.replace(event, sequence=0) for event in row.events]
-    return structs.replace(row, events=events, tries=[structs.replace(one, place=0) for one in row.tries])
+    return structs.replace(row, timer=0, events=events, tries=[structs.replace(one, place=0) for one in row.tries])
 
 
 def test_a_day_is_found_by_reference_and_number_and_opens_under_the_instances_keys(file: Path) -> None:
