@@ -165,7 +165,7 @@ class Changes:
             if doubtful is not (attempt.n in row.doubts):
                 values = (attempt.route, attempt.reference, row.id, attempt.n)
                 (self.doubted if doubtful else self.undoubted).append(values)
-        row.doubts = [attempt.n for attempt in row.tries if attempt.fate is Fate.IN_DOUBT]
+        row.doubts = tuple(attempt.n for attempt in row.tries if attempt.fate is Fate.IN_DOUBT)
 
 
 class Removals:

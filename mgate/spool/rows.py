@@ -51,7 +51,7 @@ class JournalRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     may_have_been_sent: bool
 
 
-class Row(msgspec.Struct, array_like=True):
+class Row(msgspec.Struct, array_like=True, gc=False):
     """One part, as it stands in this commit.
 
     Attributes:
@@ -88,7 +88,7 @@ class Row(msgspec.Struct, array_like=True):
     queued: int = 0
     timer: int = 0
     marked: bool = False
-    doubts: list[int] = []
+    doubts: tuple[int, ...] = ()
 
     @property
     def head(self) -> int:

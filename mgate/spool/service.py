@@ -93,6 +93,7 @@ class Writer:
         self._called = False
         self._tending = False
         self._stopping = False
+        self._over = False  # the disk cannot be trusted any more
         self.since = 0.0
         """The monotonic moment at which the writer went to the disk; 0.0 while it is not there."""
         self._thread = _Thread("mgate-writer")
@@ -120,8 +121,9 @@ class Writer:
         Outcomes that find no room then are let go: what has no outcome on the disk is in doubt at the next start.
         """
         self._stopping = True
+        self._called = False
         self._thread.settle()  # what was under way is on the disk; its answers are posted, and come after this
-        while jobs := self._gather():
+        while not self._over and (jobs := self._gather()):
             self._last(jobs)
         self._thread.do(self._close)
         self._thread.stop()
@@ -171,7 +173,7 @@ class Writer:
         except StoreFull as error:
             self._put_back(jobs, NotKept(str(error)))
         except StoreBroken as error:
-            self._on_broken(error)
+            self._broken(error)
         except CannotHappen as error:
             self._one_by_one(jobs, error)
         except Exception as error:  # noqa: BLE001  # a bug of one verb must not end the answering of all others
@@ -214,7 +216,8 @@ class Writer:
             self._alone.extend(jobs)
             return
         self._on_bug(error)
-        self._later([(jobs[0].done, NotKept(f"a bug of mgate: {error}"))])
+        # By its kind alone: what it was given may stand in its words, and this is told to a client.
+        self._later([(jobs[0].done, NotKept(f"a bug of mgate: {type(error).__name__}"))])
 
     def _later(self, answers: Sequence[tuple[Done, Result]]) -> None:
         self._turn(0.0, lambda: self._answer(answers))
@@ -231,7 +234,7 @@ class Writer:
         results = self._work(jobs)
         if results is not None:
             self._flush(jobs, results, self._seconds())
-        else:
+        elif self._called:  # there was no room
             for line in self._lines:
                 line.clear()
 
@@ -265,7 +268,8 @@ class Writer:
 
     def _close(self) -> None:
         try:
-            self._store.close()
+            if not self._over:
+                self._store.close()
         except Exception as error:  # noqa: BLE001  # the same
             self._broken(error)
 
@@ -273,6 +277,7 @@ class Writer:
         if not isinstance(error, StoreBroken):
             self._on_bug(error)
             error = StoreBroken(f"a bug of mgate ended the writer: {type(error).__name__}")
+        self._over = self._stopping = True
         self._on_broken(error)
 
 
