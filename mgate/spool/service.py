@@ -296,6 +296,8 @@ class _Thread:
 
     def settle(self) -> None:
         """Come back when all before is done."""
+        if not self._thread.is_alive():
+            return
         done = threading.Event()
         self._line.put(done.set)
         done.wait()
