@@ -4,9 +4,10 @@ Format, version 1 (docs/sealed-format.md): `version | algorithm | period u32 | n
 numbers big-endian. The associated data names the database, the row and what must never change about it, so that a
 record opens in its own place only; what may change (state, attempts, due) is not in it.
 
-Every encryption has a nonce of its own from the kernel (`nonces`); there is no counter, so a restored backup has
-nothing to repeat. No buffer outlives a call, so plain text is only where the caller holds it, and a Sealer may be used
-on any thread. A record may hold a few bytes or a block of megabytes: the format is the same.
+Every encryption draws a nonce of its own from the kernel; there is no counter and no stock, so a restored backup, a
+fork, and a machine that was frozen in mid-work and started twice have nothing to repeat. No buffer outlives a call, so
+plain text is only where the caller holds it, and a Sealer may be used on any thread. A record may hold a few bytes or a
+block of megabytes: the format is the same.
 """
 
 from __future__ import annotations
@@ -14,10 +15,19 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from mgate.seal import nonces
 from mgate.seal.errors import NewerRecord, Tampered
 from mgate.seal.keyring import Keyring
-from mgate.seal.sodium import LONG_BYTES, TAG_BYTES, Length, decrypt, decrypt_long, encrypt, encrypt_long
+from mgate.seal.sodium import (
+    LONG_BYTES,
+    NONCE_BYTES,
+    TAG_BYTES,
+    Length,
+    decrypt,
+    decrypt_long,
+    encrypt,
+    encrypt_long,
+    fill,
+)
 
 VERSION = 1
 XCHACHA20_POLY1305 = 1
@@ -31,7 +41,6 @@ _DOMAIN = b"mgate\x01"
 # One to 64 bytes, so that the mark 0x80 is always there and its removal is never a guess (ISO/IEC 7816-4).
 _PADS = tuple(b"\x80" + bytes(BLOCK - 1 - used) for used in range(BLOCK))
 _MARK = 0x80
-_nonce = nonces.take
 # Lengths as the cipher takes them, by blocks: making one at each call costs more than finding it.
 _PLACE_LENGTH = Length(_PLACE.size)
 _PADDED_LENGTHS = tuple(Length(size) for size in range(0, LONG_BYTES + 1, BLOCK))
@@ -80,7 +89,8 @@ class Sealer:
         padded = plain + _PADS[len(plain) & 63]
         size = len(padded)
         sealed = bytes(size + TAG_BYTES)
-        nonce = _nonce()
+        nonce = bytes(NONCE_BYTES)
+        fill(nonce, NONCE_BYTES)
         if size <= LONG_BYTES:
             encrypt(sealed, None, padded, _PADDED_LENGTHS[size >> 6], place_bytes, _PLACE_LENGTH, None, nonce, key)
         else:

@@ -22,6 +22,7 @@ import nacl.bindings  # noqa: F401  # readies libsodium, which must be done once
 
 TAG_BYTES: Final = 16
 LONG_BYTES: Final = 16384
+NONCE_BYTES: Final = 24
 
 Length = c_ulonglong
 Encrypt = Callable[[bytes, None, bytes, Length, bytes, Length, None, bytes, bytes], int]
@@ -45,4 +46,6 @@ _LOCK_LET_GO = CDLL(_path())
 encrypt: Final[Encrypt] = _LOCK_KEPT.crypto_aead_xchacha20poly1305_ietf_encrypt
 decrypt: Final[Decrypt] = _LOCK_KEPT.crypto_aead_xchacha20poly1305_ietf_decrypt
 encrypt_long: Final[Encrypt] = _LOCK_LET_GO.crypto_aead_xchacha20poly1305_ietf_encrypt
+fill: Final[Callable[[bytes, int], None]] = _LOCK_KEPT.randombytes_buf
+"""Fills a `bytes` object, made and seen by nobody else, with random bytes of the kernel."""
 decrypt_long: Final[Decrypt] = _LOCK_LET_GO.crypto_aead_xchacha20poly1305_ietf_decrypt

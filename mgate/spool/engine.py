@@ -56,7 +56,7 @@ class Record(NamedTuple):
         return tuple(self.rows[0].events)
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """A change of a message's state: on which route, which event, and milliseconds after its acceptance."""
 
     route: str
@@ -195,6 +195,9 @@ class Reader(Protocol):
 
     def cursor(self, client: str, feed: str) -> int:
         """The durable cursor of a feed, 0 for one that was never acknowledged."""
+
+    def feeds(self) -> list[tuple[str, str, int]]:
+        """The durable cursors of all feeds: client, feed, cursor."""
 
     def waiting(self) -> list[Waiting]:
         """What waits, by route and lane; from an index alone, so that it may be asked often."""

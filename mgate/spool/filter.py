@@ -18,11 +18,11 @@ from typing import Final
 CHUNK: Final = 1 << 20
 """References a chunk holds. Chunks and not one filter, so that it grows with what it holds."""
 
-_BITS: Final = (
-    24  # 2**24 bits for 2**20 references, 16 bits each, and 5 probes: 1 in 700 asks a full chunk's disk in vain
-)
+_BITS: Final = 25
+"""2**25 bits for 2**20 references, 32 bits each, and 4 probes: 1 in 5,000 asks a full chunk's disk in vain."""
+
 _MASK: Final = (1 << _BITS) - 1
-_PROBES: Final = 5
+_PROBES: Final = 4
 
 
 class _Chunk:

@@ -99,7 +99,10 @@ class Sealing:
         )
         place = Place(PART, ENVELOPE, message, period, asked.traffic, expires // 1000, created // 1000)
         seal = self._sealer.seal
-        body = seal(place._replace(column=BODY), self._encode(_Body(text))) if apart else b""
+        body = b""
+        if apart:
+            beside = Place(PART, BODY, message, period, asked.traffic, expires // 1000, created // 1000)
+            body = seal(beside, self._encode(_Body(text)))
         return NewMessage(
             message,
             asked.client,
@@ -156,7 +159,10 @@ class Sealing:
         envelope = self._read_envelope(self._sealer.unseal(place, leased.envelope))
         text = envelope.text
         if leased.body:
-            text = self._read_body(self._sealer.unseal(place._replace(column=BODY), leased.body)).text
+            beside = Place(
+                PART, BODY, head, leased.period, leased.traffic, leased.expires // 1000, leased.created // 1000
+            )
+            text = self._read_body(self._sealer.unseal(beside, leased.body)).text
         return Outgoing(
             leased.part,
             leased.attempt,
