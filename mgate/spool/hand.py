@@ -59,15 +59,25 @@ class Hand:
         if beyond > 0:
             for part in list(islice(self.rows, beyond)):
                 self.let_go(part)
-            if len(self.heads) > 2 * self._held:
-                self.heads = {head: kept for head, kept in self.heads.items() if head in self.rows}
+        if len(self.heads) > 2 * self._held:
+            for head in [head for head in self.heads if head not in self.rows]:
+                del self.heads[head]
+        if len(self._by_tag) + len(self._twice) > 2 * self._held:
+            self._index_anew()
+
+    def _index_anew(self) -> None:
+        """What an earlier attempt was named, or was named twice, is known no more when its rows are gone."""
+        self._by_tag.clear()
+        self._twice.clear()
+        for row in list(self.rows.values()):
+            self.keep(row)
 
     def let_go(self, part: int) -> None:
         """Forget a row: it is gone, or too much is held."""
+        self.heads.pop(part, None)
         row = self.rows.pop(part, None)
         if row is None:
             return
-        self.heads.pop(part, None)
         if row.tries:
             attempt = row.tries[-1]
             if attempt.operator_tag is not None:

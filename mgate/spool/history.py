@@ -235,7 +235,7 @@ class PastRefs:
     def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
         """See ``rows.Shelf``."""
         known: dict[tuple[str, bytes], KnownRef] = {}
-        for file in self._files():
+        for file in self._files():  # the oldest day first: of two that know it, the later one counts
             for bucket in nonempty(file, "ref"):
                 for client, tag in wanted:
                     row = file.execute(_REF, (bucket, client, tag)).fetchone()
@@ -257,7 +257,7 @@ class PastRefs:
         self._open.clear()
 
     def _files(self) -> list[sqlite3.Connection]:
-        paths = sorted(self._folder.glob("refs-*.db"), reverse=True)
+        paths = sorted(self._folder.glob("refs-*.db"))
         for gone in [path for path in self._open if path not in paths]:
             self._open.pop(gone).close()
         for path in paths:
