@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
+from mgate.spool.checkpoint import Checkpointer
 from mgate.spool.history import HistoryWriter
 from mgate.spool.keeper import HistoryThread
-from mgate.spool.store import Checkpointer
+from tests.unit.spool.test_history import PlainBox
 
 
 class FullDisk(Checkpointer):
@@ -22,7 +23,7 @@ class FullDisk(Checkpointer):
 def test_a_checkpoint_that_finds_no_room_is_told_and_the_thread_goes_on(tmp_path: Path) -> None:
     posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
     told: list[object] = []
-    thread = HistoryThread(HistoryWriter(tmp_path), FullDisk(tmp_path / "spool.db"), posted.put)
+    thread = HistoryThread(HistoryWriter(tmp_path, PlainBox()), FullDisk(tmp_path / "spool.db"), posted.put)
     thread.start()
     thread.checkpoint(0, told.append)
     thread.run(lambda history: history.drop_refs_before(0), told.append)

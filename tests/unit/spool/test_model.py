@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -78,7 +78,7 @@ class NoPast:
     def refs(self, wanted: object) -> dict[tuple[str, bytes], KnownRef]:
         return {}
 
-    def tags(self) -> Iterable[list[bytes]]:
+    def tags(self) -> Iterator[Sequence[bytes]]:
         return iter(())
 
 
@@ -103,14 +103,7 @@ class OnSqlite:
                 if house.full:
                     raise StoreFull("SQLITE_FULL: said by the model")
 
-        writer = Failing(
-            self.path,
-            bytes(16),
-            same_number,
-            NoPast(),
-            BOX,
-            lambda row, envelope: ("", b""),  # type: ignore[arg-type]  # an empty iterator
-        )
+        writer = Failing(self.path, bytes(16), same_number, NoPast(), BOX, lambda row, envelope: ("", b""))
         writer._db.execute("PRAGMA synchronous = OFF")  # no power is cut here
         self.opened = [Place(writer, SqliteReader(self.path))]
         return self.opened[0]
