@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from mgate.config import LOCAL, Push, PushClient
 from mgate.daemon.sockets import SocketError, open_socket, settle
+from mgate.feeds.api import FeedApi
 from mgate.intake.client import PushClient as Rules
 from mgate.intake.push import PushApi
 from mgate.model.message import CLASS_BY_WORD
@@ -31,6 +32,7 @@ class Door(NamedTuple):
     """One client's: what answers and what listens."""
 
     api: PushApi
+    feeds: FeedApi
     listener: Listener
 
 
@@ -38,18 +40,26 @@ class Doors:
     """Every client's door.
 
     Args:
-        make: makes what answers a client by its rules.
+        make: makes what answers a client by its rules; ``feeds``: what tells it what became of its messages.
 
     Attributes:
         requests, answers: the room that every listener of this process shares.
     """
 
-    def __init__(self, push: Push, make: Callable[[Rules], PushApi], reactor: AsyncioSelectorReactor, log: Log) -> None:
+    def __init__(
+        self,
+        push: Push,
+        make: Callable[[Rules], PushApi],
+        feeds: Callable[[str], FeedApi],
+        reactor: AsyncioSelectorReactor,
+        log: Log,
+    ) -> None:
         self.requests = Room(32 << 20)
         self.answers = Room(push.results_total)
         self._places = Room(push.connections)
         self._push = push
         self._make = make
+        self._feeds = feeds
         self._reactor = reactor
         self._log = log
         self._dropped = 0
@@ -108,6 +118,7 @@ class Doors:
         """Take no more messages; questions are answered."""
         for door in self._doors.values():
             door.api.close()
+            door.feeds.close()
 
     def stop_listening(self) -> list[Deferred[object]]:
         """Close every socket; connections stay."""
@@ -122,10 +133,10 @@ class Doors:
 
     def _new(self, client: PushClient) -> Door:
         api = self._make(_rules(client))
-        listener = Listener(
-            Routes(api.routes()), self._reactor, _limits(self._push), self.requests, self.answers, self._places
-        )
-        return Door(api, listener)
+        feeds = self._feeds(client.name)
+        routes = Routes([*api.routes(), *feeds.routes()])
+        listener = Listener(routes, self._reactor, _limits(self._push), self.requests, self.answers, self._places)
+        return Door(api, feeds, listener)
 
     def _open(self, client: PushClient) -> None:
         listener = self._doors[client.name].listener
@@ -144,6 +155,7 @@ class Doors:
     def _close(self, client: PushClient) -> None:
         door, port = self._doors.pop(client.name), self._ports.pop(client.name, None)
         door.api.close()
+        door.feeds.close()
         self._dropped += door.listener.dropped
         if port is not None:
             # It takes its socket file away; somebody else may have done so before.

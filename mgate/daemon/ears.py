@@ -82,7 +82,7 @@ class Ears:
 
     # ---- records ---------------------------------------------------------------------------------------------------
 
-    def damaged(self, part: int, error: SealError) -> None:
+    def damaged(self, part: int, error: Exception) -> None:
         """A record cannot be opened."""
         self._log(Event.RECORD_QUARANTINED, message=part, error=type(error).__name__, detail=str(error))
         if self._telemetry.sound(Alarm.RECORD_QUARANTINED, raised=True):

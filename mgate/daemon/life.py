@@ -90,7 +90,7 @@ class Life:
         house = self._house = wiring.build(self._config, self._log, self._telemetry, keyring, self._reactor)
         house.disk.start()
         memory = house.memory
-        for thread in (memory.writer, memory.near, memory.far, memory.history):
+        for thread in (memory.writer, memory.near, memory.far, memory.journal, memory.history):
             thread.start()
         house.board.refresh()
         self._open_sockets(house)
@@ -199,7 +199,7 @@ class Life:
         house.disk.stop()
         for listener in (*house.doors.listeners, house.admin, house.metrics):
             listener.abort()
-        for thread in (memory.history, memory.writer, memory.near, memory.far):
+        for thread in (memory.history, memory.writer, memory.near, memory.far, memory.journal):
             thread.stop()
         self._watchdog.stop()
         self.status = os.EX_OK

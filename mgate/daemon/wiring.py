@@ -31,6 +31,11 @@ from mgate.daemon.gauges import Gauges
 from mgate.daemon.operators import Operators
 from mgate.daemon.reload import Reload, Rooms
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
+from mgate.feeds.api import FeedApi, Feeds
+from mgate.feeds.bookmarks import Bookmarks
+from mgate.feeds.cursor import Cursors
+from mgate.feeds.runs import Runs
+from mgate.feeds.stream import Stream
 from mgate.intake import client as intake
 from mgate.intake.acceptance import Acceptance
 from mgate.intake.codes import Code
@@ -64,7 +69,7 @@ _CONNECT_LIMIT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The spool and the history. ``near`` answers the dispatcher, ``far`` whoever may wait."""
+    """The spool and the history. ``near`` answers the dispatcher, ``far`` whoever may wait, ``journal`` the feeds."""
 
     ears: Ears
     sealing: Sealing
@@ -72,6 +77,8 @@ class Memory:
     front: Front
     near: Asker
     far: Asker
+    journal: Asker
+    feeds: Feeds
     history: HistoryThread
     keeper: Keeper
     desk: Desk
@@ -168,10 +175,15 @@ def _memory(
     ears.swept(store.sweep(int(wall() * 1000)))
     ids.go_on(store.greatest_id())
     over = Over()
+    journal = Asker(SqliteReader(path), post, ears.bug)
+    cursors = Cursors(keyring.database)
+    stream = Stream(journal, Runs(sealing.box(), cursors.prefix, ears.damaged), reactor)
 
     def heard(news: News) -> None:
         ears.journalled(news.told)
         over.add(news.over)
+        if news.journalled:
+            stream.wake()
 
     writer = Writer(store, reactor.callLater, post, wall, time.monotonic, ears, heard, ears.broken, ears.bug)
     near = Asker(SqliteReader(path), post, ears.bug)
@@ -183,7 +195,8 @@ def _memory(
     keeper = Keeper(front, history, over, keyring, groups, *days, reactor, wall, ears)
     past_stories = HistoryReader(folder, Blocks(Sealer(keyring, keyring.database)), ears.damaged_file)
     desk = Desk(front, far, past_stories, sealing, keyring, wall, ears.damaged)
-    return Memory(ears, sealing, writer, front, near, far, history, keeper, desk)
+    feeds = Feeds(stream, Bookmarks(journal, front), cursors)
+    return Memory(ears, sealing, writer, front, near, far, journal, feeds, history, keeper, desk)
 
 
 def _ways_out(
@@ -224,7 +237,10 @@ def _doors(
     def make(client: intake.PushClient) -> PushApi:
         return PushApi(client, acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
 
-    return Doors(config.push, make, reactor, log)
+    def feeds(client: str) -> FeedApi:
+        return FeedApi(client, memory.feeds, reactor, telemetry.feeds_of(client))
+
+    return Doors(config.push, make, feeds, reactor, log)
 
 
 def _keep(keeper: Keeper, config: Config) -> None:

@@ -58,6 +58,13 @@ class Code(Enum):
     MAY_HAVE_LEFT = CodeRow("may_have_left", 409, "too late to be sure: it may have been sent; it will not be repeated")
     ENDED = CodeRow("ended", 409, "nothing to cancel: it has ended")
 
+    # A feed's cursor.
+    BAD_CURSOR = CodeRow("bad_cursor", 400, "this is no cursor of mgate")
+    FOREIGN_CURSOR = CodeRow("foreign_cursor", 409, "the cursor is of another database")
+    CURSOR_BEYOND = CodeRow("cursor_beyond", 409, "the cursor is beyond the journal's end")
+    TOO_MANY_FEEDS = CodeRow("too_many_feeds", 409, "a client has 16 feeds at most")
+    EVENTS_GONE = CodeRow("events_gone", 410, "events behind the cursor can be told no more; `cursor` is where to go on")
+
     # Not now.
     RATE = CodeRow("rate", 429, "this client sends faster than its rate")
     BUSY = CodeRow("busy", 503, "too much is waiting; try again")

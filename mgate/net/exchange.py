@@ -122,6 +122,11 @@ class Request:
         """What stood at the ``{}`` of the route's path, decoded."""
         return self.head.params
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has gone: no answer will arrive."""
+        return self._line is None
+
     def header(self, name: bytes) -> bytes:
         """The value of the first header of that name (lower case); empty when there is none."""
         for key, value in self.head.headers:

@@ -32,7 +32,7 @@ class MemoryStore:
         self.rows: dict[int, Row] = {}
         self.messages: dict[int, NewMessage] = {}
         self.greatest = 0
-        self.feeds: dict[tuple[str, str], int] = {}
+        self._feeds: dict[tuple[str, str], int] = {}
         self.early_receipts: list[Early] = []
         self.inbound: list[NewInbound] = []
 
@@ -66,7 +66,7 @@ class MemoryStore:
         self.early_receipts += [early for early in turn.early_kept if _early_key(early) not in keys]
         self.early_receipts = [early for early in self.early_receipts if early not in turn.early_used]
         self.inbound += [message for message, _ in turn.inbound]
-        self.feeds.update(turn.acks)
+        self._feeds.update(turn.acks)
         over = [self._ending(head) for head in turn.ledger.over]
         self._news = News([], over, journalled=bool(turn.ledger.journal))
         for head, event in turn.forgotten:
@@ -167,7 +167,7 @@ class MemoryStore:
 
     def cursors(self, client: str) -> dict[str, int]:
         """See ``rows.Shelf``."""
-        return {feed: cursor for (of, feed), cursor in self.feeds.items() if of == client}
+        return {feed: cursor for (of, feed), cursor in self._feeds.items() if of == client}
 
     def early(self, account: str, tag: bytes) -> list[Early]:
         """See ``rows.Shelf``."""
@@ -235,7 +235,11 @@ class MemoryStore:
 
     def cursor(self, client: str, feed: str) -> int:
         """See ``engine.Reader``."""
-        return self.feeds.get((client, feed), 0)
+        return self._feeds.get((client, feed), 0)
+
+    def feeds(self) -> list[tuple[str, str, int]]:
+        """See ``engine.Reader``."""
+        return [(*key, cursor) for key, cursor in self._feeds.items()]
 
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""

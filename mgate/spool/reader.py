@@ -132,6 +132,10 @@ class SqliteReader:
         row = self._db.execute("SELECT cursor FROM feed WHERE client = ? AND name = ?", (client, feed)).fetchone()
         return 0 if row is None else int(row[0])
 
+    def feeds(self) -> list[tuple[str, str, int]]:
+        """See ``engine.Reader``."""
+        return self._db.execute("SELECT client, name, cursor FROM feed").fetchall()
+
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""
         rows = self._db.execute("SELECT route, lane, count(*), min(due) FROM ready GROUP BY route, lane")

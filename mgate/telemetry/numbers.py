@@ -162,6 +162,17 @@ class SpoolNumbers:
         self.uncertain = families.gauge("mgate_uncertain", "Parts that may have been sent, and nobody knows")
 
 
+class FeedNumbers:
+    """Of the feeds of one client; ``behind`` is of its slowest feed, in events of the journal, whoever's they are."""
+
+    def __init__(self, families: _Families, client: str) -> None:
+        self.delivered = families.counter("mgate_events_delivered", "Events answered to a client", client=client)
+        self.acks = families.counter("mgate_event_acks", "Cursors made durable for a client", client=client)
+        self.behind = families.gauge(
+            "mgate_feed_behind_events", "Events of the journal behind the cursor of the slowest feed", client=client
+        )
+
+
 class LaneNumbers:
     """Of one lane of one route: parts that wait, and the age of the oldest in seconds."""
 
@@ -261,6 +272,7 @@ class Telemetry:
         self.routes = {route: RouteNumbers(families, route) for route in binds}
         self.lanes = {(route, lane): LaneNumbers(families, route, lane) for route in binds for lane in LANES}
         self.binds: dict[tuple[str, int], BindNumbers] = {}
+        self.feeds: dict[str, FeedNumbers] = {}
         self._families = families
         self.apply(binds)
         self.loop_lag = families.spread("mgate_loop_lag_seconds", "How late the event loop woke", _QUICK)
@@ -273,6 +285,12 @@ class Telemetry:
         """Count so many binds of each route from now on; what is counted already goes on."""
         keys = ((route, bind) for route, count in binds.items() for bind in range(count))
         self.binds.update((key, BindNumbers(self._families, *key)) for key in keys if key not in self.binds)
+
+    def feeds_of(self, client: str) -> FeedNumbers:
+        """The numbers of a configured client's feeds."""
+        if client not in self.feeds:
+            self.feeds[client] = FeedNumbers(self._families, client)
+        return self.feeds[client]
 
     def sound(self, alarm: Alarm, raised: bool) -> bool:
         """Raise or clear an alarm; True when that changed it, so that it is logged once."""
