@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import RULES
-from mgate.spool.engine import Count, Ending, News, Record, StoredEvents, Waiting
+from mgate.spool.engine import Count, Ending, News, Record, StoredEvents, Told, Waiting
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.rows import Attempt, Early, Found, Head, Hit, KnownRef, Row
 from mgate.spool.story import ending_of
 from mgate.spool.turn import SameNumber, Turn
 from mgate.spool.verbs import NewInbound, NewMessage, Result, Trim, Verb
+
+RING_AGAIN: Final = 60_000
+"""Milliseconds until it is said again that what has ended is still here."""
 
 
 class MemoryStore:
@@ -67,13 +71,20 @@ class MemoryStore:
         self.early_receipts = [early for early in self.early_receipts if early not in turn.early_used]
         self.inbound += [message for message, _ in turn.inbound]
         self._feeds.update(turn.acks)
+        self._set_timers(turn)
         over = [self._ending(head) for head in turn.ledger.over]
-        self._news = News([], over, journalled=bool(turn.ledger.journal))
+        told = [Told(row.route, told.event, told.at - row.created) for row, told in turn.ledger.journal]
+        self._news = News(told, over, journalled=bool(turn.ledger.journal or turn.inbound))
         for head, event in turn.forgotten:
             if head in self.rows and self.rows[head].event == event:
                 self._forget(head)
         for trim in turn.trims:
             self._trim(trim)
+
+    def _set_timers(self, turn: Turn) -> None:
+        for row in turn.ledger.changed.values():
+            over = row.state in ENDED and row.wake <= turn.ledger.now
+            row.timer = turn.ledger.now + RING_AGAIN if over else row.wake
 
     def _ending(self, head: int) -> Ending:
         return ending_of(self.messages[head], tuple(self.load_messages([head])))
@@ -175,8 +186,8 @@ class MemoryStore:
 
     def wakes(self, now: int, limit: int) -> list[int]:
         """See ``rows.Shelf``."""
-        live = [row for row in self.rows.values() if row.state not in ENDED and row.wake <= now]
-        return [row.id for row in sorted(live, key=lambda row: row.wake)[:limit]]
+        rung = [row for row in self.rows.values() if row.timer <= now]
+        return [row.id for row in sorted(rung, key=lambda row: row.timer)[:limit]]
 
     def open_attempts(self) -> list[int]:
         """See ``rows.Shelf``."""

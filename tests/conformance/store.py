@@ -6,6 +6,7 @@ An engine's test module inherits these classes (or ``StoreClaims``, which is all
 
 from tests.conformance.store_acceptance import AcceptanceClaims
 from tests.conformance.store_answers import OutcomeClaims
+from tests.conformance.store_feeds import FeedClaims, NewsClaims
 from tests.conformance.store_questions import QuestionClaims
 from tests.conformance.store_receipts import ReceiptClaims
 from tests.conformance.store_time import TimeClaims
@@ -21,5 +22,7 @@ class StoreClaims(
     ReleaseClaims,
     TimeClaims,
     QuestionClaims,
+    FeedClaims,
+    NewsClaims,
 ):
     """All of them."""
