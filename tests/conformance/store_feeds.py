@@ -148,7 +148,7 @@ class NewsClaims:
         assert self.over(player, player.ending(refused, Rejected("ESME_RINVDSTADR"))) == [refused]
         assert self.over(player, hearing("op-4-1", told=Heard.UNDELIVERED)) == [failed]
         player.pass_time(HOUR)
-        assert self.wake(player) == [expired]
+        assert self.wake(player).count(expired) == 1
 
     def test_what_has_no_receipt_is_told_after_its_stay_and_not_before(self, player: Player) -> None:
         head = player.sent(message(1, life=HOUR))
