@@ -12,7 +12,7 @@ writing a byte.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 CHUNK: Final = 1 << 20
@@ -42,13 +42,13 @@ class RefFilter:
     def may_know(self, tag: bytes) -> bool:
         """False when the reference is surely new."""
         word = int.from_bytes(tag, "little")
-        places = [(word >> shift) & _MASK for shift in range(0, _BITS * _PROBES, _BITS)]
+        place = word & _MASK
         for chunk in self._chunks:
             bits = chunk.bits
-            for place in places:
-                if not bits[place >> 3] >> (place & 7) & 1:
-                    break
-            else:
+            # Nearly every new one is told by its first place, so the others are not even cut out of the tag before.
+            if bits[place >> 3] >> (place & 7) & 1 and all(
+                bits[other >> 3] >> (other & 7) & 1 for other in _other_places(word)
+            ):
                 return True
         return False
 
@@ -59,11 +59,16 @@ class RefFilter:
             if chunk.count >= CHUNK:
                 chunk = _Chunk()
                 self._chunks.appendleft(chunk)
-            word = int.from_bytes(tag, "little")
             bits = chunk.bits
-            for shift in range(0, _BITS * _PROBES, _BITS):
-                place = (word >> shift) & _MASK
-                bits[place >> 3] |= 1 << (place & 7)
+            # The four places, written out: a loop over them would cost as much again.
+            word = int.from_bytes(tag, "little")
+            bits[(word & _MASK) >> 3] |= 1 << (word & 7)
+            word >>= _BITS
+            bits[(word & _MASK) >> 3] |= 1 << (word & 7)
+            word >>= _BITS
+            bits[(word & _MASK) >> 3] |= 1 << (word & 7)
+            word >>= _BITS
+            bits[(word & _MASK) >> 3] |= 1 << (word & 7)
             chunk.count += 1
 
     def __len__(self) -> int:
@@ -74,3 +79,9 @@ class RefFilter:
     def octets(self) -> int:
         """The memory that the filter takes."""
         return len(self._chunks) << (_BITS - 3)
+
+
+def _other_places(word: int) -> Iterator[int]:
+    for _ in range(_PROBES - 1):
+        word >>= _BITS
+        yield word & _MASK

@@ -34,8 +34,8 @@ class Hand:
     def operator_id(self, account: str, tag: bytes) -> Hit | None:
         """See ``rows.Shelf.at_hand``. Ids that an operator gave twice are all looked at on the disk."""
         key = (account, tag)
-        row = None if key in self._twice else self._by_tag.get(key)
-        if row is None:
+        row = self._by_tag.get(key)
+        if row is None or key in self._twice:
             return None
         attempt = row.tries[-1]
         if attempt.operator_tag != tag or attempt.fate is not Fate.ACCEPTED:

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from mgate.spool import queries
+from mgate.spool.early import drop_early, keep_early, trim_all
 from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
 from mgate.spool.filter import RefFilter
 from mgate.spool.journal import Box, FeedEvent, seal_run, tag_of
 from mgate.spool.queries import Changes, Removals
-from mgate.spool.rows import Early, KnownRef
+from mgate.spool.rows import KnownRef
 from mgate.spool.schema import migrate
 from mgate.spool.shelf import OpenWords, ShelfOnSqlite
 from mgate.spool.story import ending_of
 from mgate.spool.turn import SameNumber, Turn
-from mgate.spool.verbs import Result, Trim, Verb
+from mgate.spool.verbs import Result, Verb
 
 BUCKET: Final = 1 << 10
 """Rows a bucket of a tag index holds: small enough that the newest stays in the page cache."""
@@ -274,16 +275,17 @@ class SqliteStore:
         self._forget(turn)
         self._tell(turn, now)
         for early in turn.early_kept:
-            self._keep_early(early)
+            self._shelf.has_early = keep_early(self._db, early) or self._shelf.has_early
         for early in turn.early_used:
-            self._drop_early(early)
+            drop_early(self._db, early)
         if turn.inbound:
             values = [(new.id, new.account, new.created, new.period, new.sealed) for new, _ in turn.inbound]
             self._db.executemany(queries.INSERT_INBOUND, values)
         if turn.acks:
             self._db.executemany(queries.WRITE_CURSOR, [(*key, cursor) for key, cursor in turn.acks.items()])
         for trim in turn.trims:
-            self._trim(trim)
+            trim_all(self._db, trim)
+            self._shelf.refresh()
         self._news = News(_told(turn), over, bool(turn.ledger.journal or turn.inbound))
 
     def _insert(self, turn: Turn) -> None:
@@ -382,39 +384,6 @@ class SqliteStore:
             greatest = max(event.message for event in events)
             self._db.execute(queries.INSERT_RUN, (run.first, run.events, now, greatest, run.period, run.sealed))
             self._chain = tag_of(run.sealed)
-
-    def _keep_early(self, early: Early) -> None:
-        cursor = self._db.execute(
-            "INSERT OR IGNORE INTO early (account, key, told, reason, reference, seen) VALUES (?, ?, ?, ?, ?, ?)",
-            (early.account, early.key, early.told.value, early.reason, early.reference, early.seen),
-        )
-        if cursor.rowcount:
-            self._shelf.has_early = True
-            rows = [(tag, cursor.lastrowid) for tag in early.tags]
-            self._db.executemany("INSERT OR IGNORE INTO early_tag VALUES (?, ?)", rows)
-
-    def _drop_early(self, early: Early) -> None:
-        (found,) = self._db.execute(
-            "SELECT id FROM early WHERE account = ? AND key = ? AND reference = ? AND told = ?",
-            (early.account, early.key, early.reference, early.told.value),
-        ).fetchone()
-        self._db.executemany("DELETE FROM early_tag WHERE tag = ? AND early = ?", [(tag, found) for tag in early.tags])
-        self._db.execute("DELETE FROM early WHERE id = ?", (found,))
-
-    def _trim(self, trim: Trim) -> None:
-        old = self._db.execute(
-            "SELECT id FROM early WHERE seen < ? LIMIT ?", (trim.early_before, trim.limit)
-        ).fetchall()
-        for (early,) in old:
-            self._db.execute("DELETE FROM early_tag WHERE early = ?", (early,))
-            self._db.execute("DELETE FROM early WHERE id = ?", (early,))
-        # The last run stays whatever its age: sequences go on from it.
-        self._db.execute(
-            "DELETE FROM journal WHERE first IN (SELECT first FROM journal WHERE at < ?"
-            " AND first < (SELECT max(first) FROM journal) ORDER BY first LIMIT ?)",
-            (trim.journal_before, trim.limit),
-        )
-        self._shelf.refresh()
 
 
 def _op_bucket(place: int) -> int:

@@ -42,19 +42,20 @@ read_stories: Final = msgspec.msgpack.Decoder(list[StoredStory]).decode
 def ending_of(head: Head, rows: Sequence[Row]) -> Ending:
     """A message that has ended, as history takes it."""
     first = rows[0]
+    last = first.events[-1]
     return Ending(
         first.id,
         first.parts,
         first.client,
         first.traffic,
-        fold_parts([row.state for row in rows]),
+        first.state if len(rows) == 1 else fold_parts([row.state for row in rows]),
         first.created,
-        first.events[-1].at,
+        last.at,
         first.period,
         head.ref_tag,
         head.content_tag,
         first.phone_tag,
-        first.event,
+        last.sequence,
         _encode((head.envelope, rows)),
     )
 

@@ -307,25 +307,25 @@ class Turn:
     # ---- receipts --------------------------------------------------------------------------------------------------
 
     def _hear(self, receipts: Sequence[Heard]) -> tuple[Fit, ...]:
+        """Those that surely mean an attempt at hand are looked up one by one, the rest together."""
         known: dict[tuple[str, bytes], list[Hit]] = {}
-        hits = [self._at_hand(receipt, known) for receipt in receipts]
-        rest = [receipt for receipt, hit in zip(receipts, hits, strict=True) if hit is None]
+        hits: list[Hit | None] = []
+        rest: list[Heard] = []
+        rows, fresh, at_hand = self.ledger.rows, self._fresh, self._shelf.at_hand
+        for receipt in receipts:
+            hit = None
+            if receipt.tags:
+                key = (receipt.account, receipt.tags[0])
+                hit = None if key in fresh else at_hand(*key)
+                if hit is not None:
+                    known[key] = [hit]
+                    rows[hit[0].id] = hit[0]
+            hits.append(hit)
+            if hit is None:
+                rest.append(receipt)
         if rest:
             known.update(self._known_ids(rest))
-        return tuple(self._hear_one(receipt, hit, known) for receipt, hit in zip(receipts, hits, strict=True))
-
-    def _at_hand(self, receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | None:
-        """The attempt at hand that the receipt surely means: nothing need be looked up."""
-        if not receipt.tags:
-            return None
-        key = (receipt.account, receipt.tags[0])
-        if key in self._fresh:
-            return None
-        hit = self._shelf.at_hand(*key)
-        if hit is not None:
-            known[key] = [hit]
-            self.ledger.rows[hit[0].id] = hit[0]
-        return hit
+        return tuple([self._hear_one(receipt, hit, known) for receipt, hit in zip(receipts, hits, strict=True)])
 
     def _known_ids(self, receipts: Sequence[Heard]) -> dict[tuple[str, bytes], list[Hit]]:
         """Every attempt that bears an id of these receipts, newest first.
@@ -364,7 +364,10 @@ class Turn:
         return hits
 
     def _hear_one(self, receipt: Heard, hit: Hit | None, known: dict[tuple[str, bytes], list[Hit]]) -> Fit:
-        hit = hit or _best(receipt, known)
+        if hit is not None:
+            row, attempt = hit
+            return MATCHED if self.ledger.hear(row, attempt, receipt.told, receipt.reason) else REPEAT
+        hit = _best(receipt, known)
         if hit is None:
             hit = self._by_reference(receipt)
             if hit is not None:
