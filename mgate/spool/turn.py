@@ -316,7 +316,7 @@ class Turn:
             hit = None
             if receipt.tags:
                 key = (receipt.account, receipt.tags[0])
-                hit = None if key in fresh else at_hand(*key)
+                hit = None if key in fresh or key in known else at_hand(*key)
                 if hit is not None:
                     known[key] = [hit]
                     rows[hit[0].id] = hit[0]
@@ -389,6 +389,7 @@ class Turn:
         attempt.operator_tag = tag
         self.ledger.touch(row)
         known.setdefault((receipt.account, tag), []).append((row, attempt))
+        self._fresh.setdefault((receipt.account, tag), []).append((row, attempt))
         self._hear_early(row, attempt, tag)
 
     def _by_reference(self, receipt: Heard) -> Hit | None:

@@ -53,6 +53,14 @@ class ReceiptClaims(Played):
         assert player.hear(told=told, reference=1, number=NUMBER) == "matched"
         assert (player.state(head), player.fates(head)) == (State.SENT, [Fate.ACCEPTED])
 
+    def test_receipts_of_one_commit_follow_the_id_that_the_first_of_them_taught(self, player: Player) -> None:
+        head = player.leased(message(1))
+        player.reopen()
+        player.store.sweep(player.now)
+        underway = hearing("a", told=Told.ENROUTE, reference=1, number=NUMBER)
+        player.commit(underway, hearing("a", reference=1, number=NUMBER))
+        assert player.state(head) is State.DELIVERED
+
     def test_any_form_of_the_id_will_do(self, player: Player) -> None:
         head = player.sent(message(1))
         assert player.hear("hex", "padded", "op-1-1") == "matched"
