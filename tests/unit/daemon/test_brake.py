@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from queue import SimpleQueue
 
 import pytest
 from twisted.internet.task import Clock
 
 from mgate.daemon.brake import EVERY, Brake
+from mgate.spool.engine import News
 from mgate.spool.memory import MemoryStore
 from mgate.spool.service import Writer
-from mgate.spool.verbs import Result, Verb, Wake
+from mgate.spool.verbs import Wake
 from mgate.telemetry import Alarm, Log, Telemetry
 
 LIMIT = 10.0
@@ -131,16 +132,16 @@ def test_a_brake_that_stopped_looks_no_more(world: World) -> None:
 
 
 class SlowStore(MemoryStore):
-    """Its commits wait until they are let go."""
+    """Its disk waits until it is let go."""
 
     def __init__(self) -> None:
         super().__init__(lambda period, tag, numbers: False)
         self.entered, self.go = threading.Event(), threading.Event()
 
-    def commit(self, verbs: Sequence[Verb], now: int) -> list[Result]:
+    def flush(self) -> News:
         self.entered.set()
         assert self.go.wait(LIMIT)
-        return super().commit(verbs, now)
+        return super().flush()
 
 
 class Numbers:
@@ -148,25 +149,26 @@ class Numbers:
     def failed(self, reason: str) -> None: ...
 
 
-@pytest.fixture
-def slow() -> Iterator[tuple[SlowStore, Writer]]:
-    store = SlowStore()
-    calls: list[Callable[[], None]] = []
-    writer = Writer(store, calls.append, time.time, time.monotonic, Numbers(), lambda _: None, lambda _: None)
+def _nothing(_told: object) -> None:
+    pass
+
+
+def test_the_writer_says_since_when_its_disk_hangs_and_nothing_when_it_rests() -> None:
+    store, clock = SlowStore(), Clock()
+    posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    writer = Writer(
+        store, clock.callLater, posted.put, clock.seconds, clock.seconds, Numbers(), _nothing, _nothing, _nothing
+    )  # fmt: skip
     writer.start()
-    yield store, writer
-    store.go.set()
-    writer.stop()
-
-
-def test_the_writer_says_since_when_its_commit_hangs_and_nothing_when_it_rests(
-    slow: tuple[SlowStore, Writer],
-) -> None:
-    store, writer = slow
-    before = time.monotonic()
-    writer.put(Wake(1), 1, lambda _: None)
-    assert store.entered.wait(LIMIT)
-    assert before <= writer.since <= time.monotonic()
-    store.go.set()
-    writer.stop()
+    clock.advance(1000.0)
+    posted.get(timeout=LIMIT)()
     assert writer.since == 0.0
+    writer.put(Wake(1), 1, _nothing)
+    clock.advance(0.0)
+    assert store.entered.wait(LIMIT)
+    clock.advance(9.0)
+    assert writer.since == 1000.0
+    store.go.set()
+    posted.get(timeout=LIMIT)()
+    assert writer.since == 0.0
+    writer.stop()

@@ -14,7 +14,7 @@ from mgate.seal.keyfile import Kek
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
 from mgate.seal.tags import Tags
-from mgate.spool.engine import StoredEvents
+from mgate.spool.engine import StoreBroken, StoredEvents
 from mgate.spool.journal import Box, BrokenChain, FeedEvent, open_runs, seal_run, tag_of
 from mgate.spool.reader import SqliteReader
 from mgate.spool.rows import Row
@@ -244,21 +244,18 @@ def test_sequences_go_on_when_the_journal_was_trimmed_and_the_spool_begins_again
     assert [one.sequence for one in spool.events()] == [3, 4]
 
 
-def test_the_chain_goes_on_over_a_restart_and_over_a_commit_that_failed(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_chain_goes_on_over_a_restart_and_over_a_commit_that_failed(spool: Spool) -> None:
     player = spool.player
     player.accept(worded(1))
     player.reopen()
     player.accept(worded(2))
-    with monkeypatch.context() as patch:
-        patch.setattr(spool.places[0].store, "_trim", None)
-        with pytest.raises(TypeError):
-            player.commit(Trim(0, 0, 1), KeepInbound((NewInbound(number_of(9), "sms:op-a", NOW, 7, b""),)))
-    player.accept(worded(3))
-    assert [one.sequence for one in spool.events()] == [1, 2, 3]
     file = spool.places[0].store
     assert isinstance(file, SqliteStore)
+    file._db.execute("CREATE TRIGGER fault BEFORE INSERT ON inbound BEGIN SELECT RAISE(FAIL, 'a fault'); END")
+    with pytest.raises(StoreBroken):
+        player.commit(KeepInbound((NewInbound(number_of(9), "sms:op-a", NOW, 7, b""),)))
+    player.accept(worded(3))
+    assert [one.sequence for one in spool.events()] == [1, 2, 3]
     file._db.execute("DELETE FROM journal WHERE first = 2")
     with pytest.raises(BrokenChain):
         spool.events()
