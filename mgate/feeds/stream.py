@@ -29,7 +29,7 @@ LARGEST: Final = 2 << 20
 """Octets after which an answer ends, whatever its limit of events."""
 
 _EVENTS_A_TURN: Final = 300
-_EVENTS_A_READ: Final = 2_000
+_EVENTS_A_READ: Final = 1_000
 _EVENTS_A_POLL: Final = 100_000
 _RUN_COST: Final = 10
 _EMPTY_MOST: Final = 1_024
@@ -345,7 +345,7 @@ class Stream:
         if not stored:
             return []
         a_run = sum(run.events for run in stored) / len(stored)
-        self._a_read = min(max(int(_EVENTS_A_READ / a_run), 4), 256)
+        self._a_read = min(max(int(_EVENTS_A_READ / a_run), 2), 64)
         return self._runs.take(stored)
 
     def _lose(self, walker: Walker, place: int) -> None:

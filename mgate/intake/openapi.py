@@ -50,6 +50,8 @@ def _paths() -> Schema:
         "/v1/messages": {"post": _push(), "get": _find()},
         "/v1/messages:batch": {"post": _batch()},
         "/v1/messages/{id}": {"parameters": [_ID], "get": _show(), "delete": _cancel()},
+        "/v1/events": {"get": _events()},
+        "/v1/events/ack": {"post": _acknowledge()},
         "/v1/openapi.json": {"get": _describe()},
     }
 
@@ -130,6 +132,64 @@ def _cancel() -> Schema:
     }
 
 
+def _events() -> Schema:
+    lines = {"schema": {"type": "string", "description": "One FeedEvent a line, in order"}}
+    place = {_PLACE: {"schema": _CURSOR, "description": "The place up to which the journal was looked through"}}
+    return {
+        "operationId": "events",
+        "summary": "What became of your messages, in order; waits for more when nothing is new",
+        "parameters": [
+            {"name": "feed", "in": "query", "schema": {**_FEED, "default": "default"}},
+            {"name": "after", "in": "query", "schema": _CURSOR, "description": "Unsaid: the acknowledged cursor"},
+            {"name": "wait", "in": "query", "schema": _whole(0, 60, 0), "description": "Seconds"},
+            {"name": "limit", "in": "query", "schema": _whole(1, 5_000, 1_000), "description": "Events"},
+        ],
+        "responses": {
+            "200": {"description": "Events", "headers": place, "content": {"application/x-ndjson": lines}},
+            "204": {"description": "Nothing is new", "headers": place},
+            **_errors(400, 409, 422, 503),
+            "410": {
+                **_answer(f"`{Code.EVENTS_GONE.word}`: {Code.EVENTS_GONE.sentence}", "EventsGone"),
+                "headers": place,
+            },
+        },
+    }
+
+
+def _acknowledge() -> Schema:
+    ack = _object({"feed": {**_FEED, "default": "default"}, "cursor": _CURSOR}, ["cursor"])
+    return {
+        "operationId": "acknowledge",
+        "summary": "Make a feed's cursor durable",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": ack}}},
+        "responses": {
+            "200": _json("The durable cursor", _object({"feed": _FEED, "cursor": _CURSOR}, ["feed", "cursor"])),
+            **_errors(400, 409, 413, 422, 503),
+        },
+    }
+
+
+def _whole(least: int, most: int, unsaid: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most, "default": unsaid}
+
+
+def _feed_event() -> Schema:
+    text: Schema = {"type": "string"}
+    properties: Schema = {
+        "cursor": _CURSOR,
+        "sequence": {"type": "integer", "minimum": 1},
+        "id": _ID_SCHEMA,
+        "ref": text,
+        "event": text,
+        "reason": {"type": "string", "description": "Empty when there is none"},
+        "may_have_been_sent": {"type": "boolean"},
+        "time": {"type": "string", "format": "date-time"},
+        "parts": {"type": "integer", "minimum": 1, "maximum": MAX_PARTS},
+        "meta": {"description": "As you gave it; absent when you gave none"},
+    }
+    return _object(properties, [name for name in properties if name != "meta"])
+
+
 def _describe() -> Schema:
     return {
         "operationId": "describe",
@@ -147,6 +207,8 @@ def _schemas() -> Schema:
         "Accepted": _accepted({}),
         "BatchResult": _batch_result(),
         "Cancelled": _object({"id": _ID_SCHEMA, "state": {"const": "cancelled"}}, ["id", "state"]),
+        "FeedEvent": _feed_event(),
+        "EventsGone": _object({**_ERROR, "cursor": _CURSOR}, ["error", "field", "detail", "cursor"]),
         "Error": _object(_ERROR, ["error", "field", "detail"]),
         **views,
     }
@@ -249,6 +311,9 @@ _LINKS: Final[Schema] = {
 }
 _ID_SCHEMA: Final[Schema] = {"type": "string", "pattern": _ID_PATTERN}
 _ID: Final[Schema] = {"name": "id", "in": "path", "required": True, "schema": _ID_SCHEMA}
+_CURSOR: Final[Schema] = {"type": "string", "minLength": 18, "maxLength": 33, "description": "Opaque"}
+_FEED: Final[Schema] = {"type": "string", "pattern": "^[a-z0-9_-]{1,32}$"}
+_PLACE: Final = "Mgate-Cursor"
 _ERROR: Final[Schema] = {
     "error": {"enum": [code.word for code in Code]},
     "field": {"type": "string", "description": "The field at fault; empty when none is"},
