@@ -34,7 +34,7 @@ DELETE_WAKE: Final = "DELETE FROM wake WHERE at = ? AND id = ?"
 INSERT_OPEN: Final = "INSERT OR IGNORE INTO open VALUES (?)"
 INSERT_DOUBT: Final = "INSERT OR IGNORE INTO doubt VALUES (?,?,?,?)"
 DELETE_DOUBT: Final = "DELETE FROM doubt WHERE account = ? AND reference = ? AND part = ? AND n = ?"
-INSERT_OP: Final = "INSERT INTO op VALUES (?,?,?,?,?,?)"
+WRITE_OP: Final = "REPLACE INTO op VALUES (?,?,?,?,?,?)"
 INSERT_RUN: Final = "INSERT INTO journal VALUES (?,?,?,?,?,?)"
 INSERT_INBOUND: Final = "INSERT OR IGNORE INTO inbound VALUES (?,?,?,?,?)"
 WRITE_CURSOR: Final = "REPLACE INTO feed VALUES (?,?,?)"
@@ -117,7 +117,7 @@ class Changes:
             if is_open is not row.marked:
                 row.marked = is_open
                 (self.opened if is_open else self.closed).append((row.id,))
-            if newest.operator_tag is not None and not newest.place:
+            if newest.operator_tag is not None and newest.place <= 0:
                 self._index(row, newest)
             if row.doubts or newest.fate is Fate.IN_DOUBT or len(row.tries) > 1:
                 self._tries(row)
@@ -153,13 +153,13 @@ class Changes:
             row.timer = timer
 
     def _index(self, row: Row, attempt: Attempt) -> None:
-        attempt.place = place = self._place()
+        attempt.place = place = -attempt.place or self._place()
         self.ops.append((place, self._bucket(place), attempt.route, attempt.operator_tag, row.id, attempt.n))
 
     def _tries(self, row: Row) -> None:
         """The rare case: several tries, or doubt."""
         for attempt in row.tries:
-            if attempt.operator_tag is not None and not attempt.place:
+            if attempt.operator_tag is not None and attempt.place <= 0:
                 self._index(row, attempt)
             doubtful = attempt.fate is Fate.IN_DOUBT
             if doubtful is not (attempt.n in row.doubts):

@@ -23,7 +23,8 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
 
     Attributes:
         n: which try of the part it is, from 1.
-        operator_id: sealed. ``place``: its row in the index of operator ids, 0 while it has none.
+        operator_id: sealed. ``place``: its row in the index of operator ids, 0 while it has none, negative while
+            that row bears another id.
     """
 
     n: int

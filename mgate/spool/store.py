@@ -333,7 +333,7 @@ class SqliteStore:
             (queries.delete("open"), changes.closed),
             (queries.INSERT_DOUBT, changes.doubted),
             (queries.DELETE_DOUBT, changes.undoubted),
-            (queries.INSERT_OP, changes.ops),
+            (queries.WRITE_OP, changes.ops),
         ):
             if values:
                 run(statement, values)

@@ -253,6 +253,7 @@ class Turn:
             return
         learnt = end.operator_tag != b"" and attempt.operator_id is None
         if learnt:
+            attempt.place = -attempt.place  # indexed under what a receipt taught: its own id takes the place
             attempt.operator_tag = end.operator_tag
             attempt.operator_id = end.operator_id
             self._fresh.setdefault((attempt.route, end.operator_tag), []).append((row, attempt))
@@ -275,6 +276,7 @@ class Turn:
         row.reason = ""
         self.ledger.tell(row, "sent", "", may=True)
         if end.operator_tag:
+            attempt.place = -attempt.place  # see ``_end_one``
             attempt.operator_tag = end.operator_tag
             attempt.operator_id = end.operator_id
             self._fresh.setdefault((attempt.route, end.operator_tag), []).append((row, attempt))

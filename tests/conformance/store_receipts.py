@@ -183,6 +183,23 @@ class ReceiptClaims(Played):
         assert player.hear("b") == "matched"
         assert player.state(head) is State.DELIVERED
 
+    def test_the_id_of_a_late_answer_is_known_after_a_restart_too(self, player: Player) -> None:
+        head = doubtful(player)
+        player.hear("a", told=Told.ENROUTE, reference=1, number=NUMBER)
+        player.reopen()
+        player.end(head, OK, operator_id="b")
+        player.reopen()
+        assert player.hear("b") == "matched"
+        assert player.state(head) is State.DELIVERED
+
+    def test_an_open_attempt_named_by_a_receipt_is_known_by_its_answer(self, player: Player) -> None:
+        head = player.leased(message(1))
+        assert player.hear("a", told=Told.ENROUTE, reference=1, number=NUMBER) == "repeat"
+        player.end(head, OK, operator_id="b")
+        player.reopen()
+        assert player.hear("b") == "matched"
+        assert player.state(head) is State.DELIVERED
+
     def test_an_early_receipt_is_found_by_an_id_that_a_later_receipt_teaches(self, player: Player) -> None:
         head = doubtful(player)
         assert player.hear("a") == "early"
