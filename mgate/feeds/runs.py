@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 from mgate.feeds.lines import render
@@ -85,12 +86,16 @@ class Runs:
 
     def take(self, stored: Sequence[StoredEvents]) -> list[Run]:
         """Open consecutive runs that were read, but for those that are open already."""
-        new = [one for one in stored if one.first not in self._runs]
-        for run in self._open(new):
-            self._runs[run.first] = run
-            insort(self._firsts, run.first)
-            self.octets += run.octets
+        # Group by group: a run is held to the one before it, and to no other.
+        for held, group in groupby(stored, lambda one: one.first in self._runs):
+            if not held:
+                for run in self._open(list(group)):
+                    self._runs[run.first] = run
+                    insort(self._firsts, run.first)
+                    self.octets += run.octets
         opened = [self._runs[one.first] for one in stored]
+        for run in opened:
+            self._runs.move_to_end(run.first)
         self._make_room(len(stored))
         return opened
 
@@ -102,6 +107,7 @@ class Runs:
             if self._runs.get(run.first) is run:
                 run.octets += len(lines)
                 self.octets += len(lines)
+                self._make_room(1)
         return lines
 
     def _make_room(self, keep: int) -> None:
