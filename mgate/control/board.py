@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mgate.config import Config
-from mgate.control.views import BindView, QueueRow, ReloadView, StatusView
+from mgate.control.views import BindView, FeedView, QueueRow, ReloadView, StatusView
 
 
 class Board(Protocol):
@@ -17,6 +17,9 @@ class Board(Protocol):
 
     def queue(self, answer: Callable[[Sequence[QueueRow]], None]) -> None:
         """What lives in the spool, counted by route, class and client."""
+
+    def feeds(self, answer: Callable[[Sequence[FeedView]], None]) -> None:
+        """Every feed that was acknowledged once, by client and name."""
 
     def binds(self) -> Sequence[BindView]:
         """Every configured bind, by route and index."""

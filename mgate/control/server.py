@@ -19,6 +19,8 @@ from mgate.control.views import (
     Cancelled,
     ConfigView,
     ErrorView,
+    FeedsView,
+    FeedView,
     MessagesView,
     QueueRow,
     QueueView,
@@ -60,6 +62,7 @@ class Hatch:
         return (
             Route("GET", "/v1/status", self.status),
             Route("GET", "/v1/queue", self.queue),
+            Route("GET", "/v1/feeds", self.feeds),
             Route("GET", "/v1/binds", self.binds),
             Route("POST", "/v1/binds/{}", self.switch_route),
             Route("POST", "/v1/binds/{}/{}", self.switch_bind),
@@ -99,6 +102,14 @@ class Hatch:
             _answer(request, 200, QueueView(tuple(rows)))
 
         self._board.queue(answer)
+
+    def feeds(self, request: Request) -> None:
+        """GET /v1/feeds."""
+
+        def answer(feeds: Sequence[FeedView]) -> None:
+            _answer(request, 200, FeedsView(tuple(feeds)))
+
+        self._board.feeds(answer)
 
     # ---- binds ----
 

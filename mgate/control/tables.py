@@ -11,7 +11,7 @@ from rich.text import Text
 from mgate.config import Plain, Setting, show_size
 from mgate.control.errand import Pushed
 from mgate.control.story import Story
-from mgate.control.views import BindView, ChangeView, LaneView, QueueRow, StatusView
+from mgate.control.views import BindView, ChangeView, FeedView, LaneView, QueueRow, StatusView
 from mgate.model.view import MessageView
 
 _GOOD = frozenset({"running", "bound", "delivered"})
@@ -90,6 +90,14 @@ def queue_table(rows: Sequence[QueueRow]) -> Table:
         counts = (row.ready, row.waiting, row.leased, row.sent, row.uncertain)
         oldest = span(row.oldest) if row.ready else ""
         _row(table, row.route, row.traffic, str(row.lane), row.client, *map(str, counts), oldest)
+    return table
+
+
+def feed_table(feeds: Iterable[FeedView]) -> Table:
+    """How far each feed has come."""
+    table = _table("client", "feed", "cursor", "behind", "since", right=(3,))
+    for feed in feeds:
+        _row(table, feed.client, feed.feed, feed.cursor, str(feed.behind), moment(feed.oldest))
     return table
 
 

@@ -96,6 +96,27 @@ class QueueView(msgspec.Struct, frozen=True):
     rows: tuple[QueueRow, ...]
 
 
+class FeedView(msgspec.Struct, frozen=True):
+    """A feed that was acknowledged once.
+
+    Attributes:
+        behind: events of the journal behind its cursor, whoever's they are.
+        oldest: when the first of them happened; empty for none.
+    """
+
+    client: str
+    feed: str
+    cursor: str
+    behind: int
+    oldest: str
+
+
+class FeedsView(msgspec.Struct, frozen=True):
+    """The answer of ``/v1/feeds``."""
+
+    feeds: tuple[FeedView, ...]
+
+
 class BindsView(msgspec.Struct, frozen=True):
     """The answer of ``/v1/binds``, and of pausing and resuming: the binds that were meant, as they stand now."""
 

@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.config import Config
-from mgate.control.views import BindView, LaneView, QueueRow, StatusView
+from mgate.control.views import BindView, FeedView, LaneView, QueueRow, StatusView
 from mgate.dispatch.dispatcher import Dispatcher
+from mgate.feeds.survey import FeedState, Survey
 from mgate.model.message import State, TrafficClass
 from mgate.policy.classes import RULES
 from mgate.spool.engine import Count, Reader, Waiting
@@ -53,6 +54,7 @@ class Board:
 
     Args:
         asker: a reader's thread that may take its time.
+        survey: looks at the feeds.
         commits: knows the monotonic moment of the last commit, 0.0 before the first.
         seconds: a monotonic clock; ``wall``: seconds since 1970.
     """
@@ -62,6 +64,7 @@ class Board:
         running: Running,
         telemetry: Telemetry,
         asker: Asker,
+        survey: Survey,
         dispatcher: Dispatcher,
         accounts: Mapping[str, SmppChannel],
         disk: Disk,
@@ -72,6 +75,7 @@ class Board:
         self._running = running
         self._telemetry = telemetry
         self._asker = asker
+        self._survey = survey
         self._dispatcher = dispatcher
         self._accounts = accounts
         self._disk = disk
@@ -125,6 +129,14 @@ class Board:
 
         nothing: list[Count] = []
         self._asker.ask(lambda reader: reader.counts(int(now * 1000)), told, nothing)
+
+    def feeds(self, answer: Callable[[Sequence[FeedView]], None]) -> None:
+        """See ``control.board.Board``."""
+
+        def found(states: Sequence[FeedState]) -> None:
+            answer([FeedView(*state) for state in states])
+
+        self._survey.feeds(found)
 
     def binds(self) -> Sequence[BindView]:
         """See ``control.board.Board``."""

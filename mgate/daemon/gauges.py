@@ -12,6 +12,7 @@ from mgate.channels.smpp.channel import SmppChannel
 from mgate.daemon.board import Board
 from mgate.daemon.doors import Doors
 from mgate.dispatch.dispatcher import Dispatcher
+from mgate.feeds.survey import Survey
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from mgate.net.exchange import JSON, Request, header
 from mgate.net.routing import Route
@@ -38,12 +39,14 @@ class Gauges:
         dispatcher: Dispatcher,
         accounts: Mapping[str, SmppChannel],
         doors: Doors,
+        survey: Survey,
     ) -> None:
         self._telemetry = telemetry
         self._board = board
         self._dispatcher = dispatcher
         self._accounts = accounts
         self._doors = doors
+        self._survey = survey
 
     def routes(self) -> tuple[Route, ...]:
         """What the metrics listener serves."""
@@ -74,6 +77,8 @@ class Gauges:
                 numbers.open.n = int(status.state is BindState.BOUND)
                 numbers.in_flight.n = way.slots.used_on(bind.index)
                 numbers.window.n = way.slots.window_of(bind.index)
+        for client, feeds in self._telemetry.feeds.items():
+            feeds.behind.n = self._survey.behind(client)
         self._telemetry.push.connections.n = sum(len(door.connections) for door in self._doors.listeners)
         self._telemetry.push.dropped.n = self._doors.dropped
         self._telemetry.spool.leases.n = sum(way.leased + way.offered for way in self._dispatcher.ways.values())

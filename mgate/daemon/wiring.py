@@ -36,6 +36,7 @@ from mgate.feeds.bookmarks import Bookmarks
 from mgate.feeds.cursor import Cursors
 from mgate.feeds.runs import Runs
 from mgate.feeds.stream import Stream
+from mgate.feeds.survey import Survey
 from mgate.intake import client as intake
 from mgate.intake.acceptance import Acceptance
 from mgate.intake.codes import Code
@@ -79,6 +80,7 @@ class Memory:
     far: Asker
     journal: Asker
     feeds: Feeds
+    survey: Survey
     history: HistoryThread
     keeper: Keeper
     desk: Desk
@@ -149,11 +151,13 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
     doors = _doors(config, telemetry, memory, dispatcher, brake, log, reactor)
     reload = Reload(config, Rooms(operators, doors, disk, brake, lambda wanted: _keep(memory.keeper, wanted)), log)
-    board = Board(reload, telemetry, memory.far, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time)
+    board = Board(
+        reload, telemetry, memory.far, memory.survey, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time
+    )
     hatch = Hatch(board, memory.desk, reload, __version__, log)
     inward = [route for route in doors.local.routes() if route.method == "POST"]
     admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
-    gauges = Gauges(telemetry, board, dispatcher, accounts, doors)
+    gauges = Gauges(telemetry, board, dispatcher, accounts, doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
     return House(memory, dispatcher, accounts, doors, admin, metrics, board, disk, brake, reload)
 
@@ -177,7 +181,8 @@ def _memory(
     over = Over()
     journal = Asker(SqliteReader(path), post, ears.bug)
     cursors = Cursors(keyring.database)
-    stream = Stream(journal, Runs(sealing.box(), cursors.prefix, ears.damaged), reactor)
+    runs = Runs(sealing.box(), cursors.prefix, ears.damaged)
+    stream = Stream(journal, runs, reactor)
 
     def heard(news: News) -> None:
         ears.journalled(news.told)
@@ -196,7 +201,8 @@ def _memory(
     past_stories = HistoryReader(folder, Blocks(Sealer(keyring, keyring.database)), ears.damaged_file)
     desk = Desk(front, far, past_stories, sealing, keyring, wall, ears.damaged)
     feeds = Feeds(stream, Bookmarks(journal, front), cursors)
-    return Memory(ears, sealing, writer, front, near, far, journal, feeds, history, keeper, desk)
+    survey = Survey(journal, stream, feeds.bookmarks, runs, cursors)
+    return Memory(ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk)
 
 
 def _ways_out(

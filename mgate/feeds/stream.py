@@ -152,6 +152,11 @@ class Stream:
             walker.at, walker.anywhere = looked, False
         self._go(walker)
 
+    def look_up(self) -> None:
+        """Have the journal's end looked up, if it may have moved."""
+        if not self._fresh:
+            self._follow()
+
     def let_go(self, client: str) -> None:
         """Answer what waits for this client: it is to wait no more."""
         for walker in self._waiting.take([client]):

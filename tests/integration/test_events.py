@@ -6,6 +6,7 @@ import http.client
 import json
 import resource
 import socket
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -146,6 +147,49 @@ def test_a_cursor_beyond_the_journal_or_of_another_database_is_refused(house: Ho
             assert (answer.status, answer.body["error"]) == (status, error)
     for query in ("wait=61", "limit=0", "limit=5001", "feed=", "feed=A%20B", "after=%ff"):
         assert ask(house.push_socket, "GET", f"/v1/events?{query}").status in {400, 422}, query
+
+
+def test_a_cursor_that_outlived_the_journal_is_told_where_to_go_on(house: House) -> None:
+    house.begin(FAST)
+    with feed(house) as reader:
+        for n in range(3):
+            house.pushed(f"a{n}")
+            list(reader.all(n + 1))  # one after the other: each has runs of its own
+        told = list(reader.all(3))
+    assert acknowledge(house, told[0]["cursor"]).status == 200
+    house.stop()
+    with closing(sqlite3.connect(house.path / "spool" / "spool.db")) as spool:
+        firsts = [first for (first,) in spool.execute("SELECT first FROM journal ORDER BY first")]
+        kept = firsts[-2]
+        spool.execute("DELETE FROM journal WHERE first < ?", (kept,))
+        spool.commit()
+    house.start()
+    answer = ask(house.push_socket, "GET", "/v1/events")
+    assert (answer.status, answer.body["error"]) == (410, "events_gone")
+    assert answer.body["cursor"] == answer.headers["Mgate-Cursor"]
+    with feed(house) as reader, feed(house, "new") as other:
+        left = [event for event in told if event["sequence"] >= kept]
+        assert reader.read(answer.body["cursor"]).events == left
+        assert other.read().events == left, "a feed that never was there begins with what is kept"
+
+
+def test_an_administrator_sees_how_far_each_feed_has_come(house: House) -> None:
+    house.begin(FAST)
+    house.pushed("a1")
+    with feed(house) as reader:
+        told = list(reader.all(1))
+    assert acknowledge(house, told[0]["cursor"], "crm").status == 200
+    (row,) = json.loads(house.mgatectl("feeds", "--json").stdout)["feeds"]
+    behind = len(told) - 1
+    first = {"client": "local", "feed": "crm", "cursor": told[0]["cursor"], "behind": behind, "oldest": told[1]["time"]}
+    assert row == first
+
+    def numbers() -> str:
+        return str(ask(house.metrics_socket, "GET", "/metrics").body["text"])
+
+    until(lambda: f'mgate_feed_behind_events{{client="local"}} {behind}.0' in numbers(), "the lag is known")
+    assert f'mgate_events_delivered_total{{client="local"}} {len(told)}.0' in numbers()
+    assert 'mgate_event_acks_total{client="local"} 1.0' in numbers()
 
 
 def test_a_seventeenth_feed_is_refused(house: House) -> None:

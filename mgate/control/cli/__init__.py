@@ -15,6 +15,7 @@ for command in (
     settings.version,
     service.status,
     service.queue,
+    service.feeds,
     service.reload,
     service.bind,
     messages.message,

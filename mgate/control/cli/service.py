@@ -10,7 +10,7 @@ from mgate.control import tables
 from mgate.control.asked import Asked
 from mgate.control.cli.root import FAILED, common
 from mgate.control.talk import segment
-from mgate.control.views import BindsView, QueueView, ReloadView, StatusView
+from mgate.control.views import BindsView, FeedsView, QueueView, ReloadView, StatusView
 
 
 @click.command()
@@ -29,6 +29,15 @@ def queue(asked: Asked) -> None:
     """Show what lives in the spool, by route, class and client."""
     view = asked.daemon().get("/v1/queue", QueueView)
     asked.say(view, tables.queue_table(view.rows))
+
+
+@click.command()
+@common
+@click.pass_obj
+def feeds(asked: Asked) -> None:
+    """Show how far each client has read what became of its messages."""
+    view = asked.daemon().get("/v1/feeds", FeedsView)
+    asked.say(view, tables.feed_table(view.feeds))
 
 
 @click.command()

@@ -14,7 +14,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from mgate.control.views import BindsView, BindView, LaneView, QueueRow, QueueView, ReloadView, StatusView
+from mgate.control.views import (
+    BindsView,
+    BindView,
+    FeedsView,
+    FeedView,
+    LaneView,
+    QueueRow,
+    QueueView,
+    ReloadView,
+    StatusView,
+)
 from mgate.model.message import MessageId, show_id
 from mgate.model.view import AttemptView, EventView, MessageView
 
@@ -138,6 +148,8 @@ class _Answers(BaseHTTPRequestHandler):
             case ["queue"]:
                 row = QueueRow("sms:op-a", "otp", 1, "local", 4, 0, 1, 2, 0, 75.0)
                 self._say(200, QueueView((row,)))
+            case ["feeds"]:
+                self._say(200, FeedsView((FeedView("local", "crm", "5f0c1de2a94b7730-2a", 7, BEGIN),)))
             case ["binds"]:
                 self._say(200, self.server.binds())
             case ["version"]:

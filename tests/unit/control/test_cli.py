@@ -167,6 +167,11 @@ def test_status_shows_the_daemon_at_a_glance(shell: Shell, door: Door) -> None:
     assert shell.json("status")["alarms"] == ["disk_low"]
 
 
+def test_the_feeds_are_shown_by_client(shell: Shell, door: Door) -> None:
+    assert re.search(r"local +crm +5f0c1de2a94b7730-2a +7 ", shell.run("feeds").stdout)
+    assert shell.json("feeds")["feeds"][0]["behind"] == 7  # type: ignore[index]  # JSON
+
+
 def test_the_queue_is_shown_by_class_and_client(shell: Shell, door: Door) -> None:
     assert re.search(r"sms:op-a +otp +1 +local +4 +0 +1 +2 +0 +1 min 15 s", shell.run("queue").stdout)
     assert shell.json("queue")["rows"][0]["class"] == "otp"  # type: ignore[index]  # JSON

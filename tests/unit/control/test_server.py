@@ -12,7 +12,7 @@ import pytest
 
 from mgate.config import read
 from mgate.control.server import Hatch
-from mgate.control.views import BindView, ChangeView, LaneView, QueueRow, ReloadView, StatusView
+from mgate.control.views import BindView, ChangeView, FeedView, LaneView, QueueRow, ReloadView, StatusView
 from mgate.model.message import MessageId, read_id, show_id
 from mgate.model.view import MessageView
 from mgate.net.exchange import Head, Line, Request
@@ -51,6 +51,9 @@ class OneBoard:
 
     def queue(self, answer: Callable[[Sequence[QueueRow]], None]) -> None:
         answer([QueueRow("sms:op-a", "otp", 1, "local", 4, 0, 1, 2, 0, 0.5)])
+
+    def feeds(self, answer: Callable[[Sequence[FeedView]], None]) -> None:
+        answer([FeedView("local", "default", "5f0c1de2a94b7730-2a", 7, "2026-11-22T05:10:08.000Z")])
 
     def binds(self) -> Sequence[BindView]:
         return [a_bind(index, "paused" if index in self.paused else "bound") for index in (0, 1)]
@@ -140,6 +143,12 @@ def test_status_is_what_the_board_says(house: House) -> None:
     status, answer = house.ask("GET", "/v1/status")
     assert status == 200
     assert msgspec.convert(answer, StatusView) == house.board.status()
+
+
+def test_feeds_are_shown_with_what_is_behind_them(house: House) -> None:
+    _, answer = house.ask("GET", "/v1/feeds")
+    row = {"client": "local", "feed": "default", "cursor": "5f0c1de2a94b7730-2a", "behind": 7}
+    assert answer == {"feeds": [row | {"oldest": "2026-11-22T05:10:08.000Z"}]}
 
 
 def test_the_queue_shows_class_by_its_own_name(house: House) -> None:
