@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import jsonschema
 import pytest
 
-from mgate.feeds.api import FeedApi, Feeds
+from mgate.feeds.api import FEED, LARGEST_LIMIT, LONGEST_WAIT, USUAL_FEED, USUAL_LIMIT, FeedApi, Feeds
 from mgate.feeds.bookmarks import Bookmarks
+from mgate.intake import openapi
 from mgate.intake.codes import Code
 from mgate.net.bounds import Limits
 from mgate.spool.verbs import Ack, Acked, NotKept
@@ -16,6 +18,8 @@ from mgate.spool.wishes import acknowledge
 from mgate.telemetry import Telemetry
 from tests.unit.feeds.conftest import CURSORS, World
 from tests.unit.net.conftest import Client, House, get, post
+
+DOCUMENT = json.loads(openapi.document())
 
 
 class Spool:
@@ -240,3 +244,43 @@ def test_what_cannot_be_read_or_written_now_may_be_tried_again(bank: Bank) -> No
     assert bank.ack(1) == (503, {"error": "not_kept", "field": "", "detail": bank.ack(1)[1]["detail"]})
     bank.spool.full = False
     assert bank.events()[1] == [1], "nothing was acknowledged"
+
+
+# ---- what the document says ------------------------------------------------------------------------------------------
+
+
+def check(value: object, name: str) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def test_events_and_what_is_gone_are_what_the_document_says(bank: Bank) -> None:
+    bank.world.commit("core")
+    bank.world.commit("local", meta=b'{"branch":"7"}')
+    bank.world.commit("local")
+    del bank.world.reader.runs[0]
+    _, body, place = bank.ask(get("/v1/events"))
+    for line in body.splitlines():
+        check(json.loads(line), "FeedEvent")
+    assert b'"meta"' in body
+    _, body, _ = bank.ask(get(f"/v1/events?after={CURSORS.show(0)}"))
+    check(json.loads(body), "EventsGone")
+    _, body, _ = bank.ask(get("/v1/events?limit=0"))
+    check(json.loads(body), "Error")
+    assert len(place) >= 18
+
+
+def test_the_document_has_the_limits() -> None:
+    parameters = {each["name"]: each["schema"] for each in DOCUMENT["paths"]["/v1/events"]["get"]["parameters"]}
+    assert (parameters["wait"]["maximum"], parameters["limit"]["maximum"]) == (LONGEST_WAIT, LARGEST_LIMIT)
+    assert (parameters["feed"]["pattern"], parameters["feed"]["default"]) == (f"^{FEED}$", USUAL_FEED)
+    assert parameters["limit"]["default"] == USUAL_LIMIT
+
+
+def test_the_faults_of_feeds_are_documented_codes() -> None:
+    answers = {
+        **DOCUMENT["paths"]["/v1/events"]["get"]["responses"],
+        **DOCUMENT["paths"]["/v1/events/ack"]["post"]["responses"],
+    }
+    for code in (Code.BAD_CURSOR, Code.FOREIGN_CURSOR, Code.CURSOR_BEYOND, Code.TOO_MANY_FEEDS, Code.EVENTS_GONE):
+        assert f"`{code.word}`" in answers[str(code.status)]["description"]
