@@ -198,13 +198,14 @@ def test_a_full_disk_refuses_all_but_outcomes_which_wait_first_in_line(house: Ho
     fails.append(StoreFull("SQLITE_FULL"))
     house.put(ends(1), Wake(1), ends(2))
     house.turn()
+    house.put(ends(3))
     if where == "flush":
         house.disk()
         house.turn()
     assert house.answers == [NotKept("SQLITE_FULL")]
     assert house.failures == ["SQLITE_FULL"]
     assert house.writer.since == 0.0
-    house.put(ends(3), Wake(2))
+    house.put(Wake(2))
     house.clock.advance(FULL_WAIT - 0.01)
     assert len(house.store.batches) == (where == "flush")  # nothing is tried for a while, whoever comes
     house.clock.advance(0.01)
