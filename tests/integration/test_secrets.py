@@ -22,7 +22,7 @@ from mgate.config import read
 from mgate.model.message import IdSource
 from mgate.peers.smsc.ledger import Delivered
 from mgate.peers.smsc.ledger import read as read_ledger
-from mgate.seal.errors import SealError
+from mgate.seal.errors import SealError, Tampered
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Keyring
 from mgate.seal.record import Sealer
@@ -209,7 +209,10 @@ def stories(house: House) -> dict[str, Envelope]:
         for name in names:
             one = reader.by_id(name, [period.number])
             assert one is not None
-            envelope = sealing.envelope(one.rows[0], one.envelope)
+            try:
+                envelope = sealing.envelope(one.rows[0], one.envelope)
+            except Tampered:
+                continue  # one that a test damaged in the spool; it moved as it was
             found[envelope.ref] = envelope
     return found
 
@@ -261,6 +264,8 @@ def test_after_a_run_full_of_errors_no_secret_stands_anywhere(house: House) -> N
         told.add(ask(house.metrics_socket, "GET", path).body)
     for path in ("/v1/status", "/v1/binds", "/v1/queue", "/v1/config"):
         told.add(ask(house.admin_socket, "GET", path).body)
+    for name in (lapsed, last[11]):
+        until(lambda name=name: house.show(name)["in_history"], "it is in history")  # type: ignore[misc]  # bound now
     house.stop()
     assert len(house.events("record_quarantined")) <= 3
     assert search(house, told) == []
