@@ -283,9 +283,6 @@ class Stream:
             return _RUN_COST
         written = self._pass(walker, run)
         walker.looked += run.last - run.first + 1
-        if run.last > self._tail:
-            self._tail = run.last
-            self._walk(self._waiting.take_all())
         self._go_on(walker)
         return _RUN_COST + written
 

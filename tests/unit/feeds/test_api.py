@@ -118,6 +118,7 @@ def test_cursors_are_read_from_the_disk_after_a_start(bank: Bank) -> None:
 
 def test_an_acknowledgement_beside_the_reading_of_cursors_is_not_forgotten(bank: Bank) -> None:
     bank.world.commit("local", "local")
+    bank.world.reader.rows = [("local", "default", 1)]
     bank.world.journal.at_once = False
     socket = bank.begin(get("/v1/events"))  # the cursors are being read
     assert bank.ack(2)[0] == 200

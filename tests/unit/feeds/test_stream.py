@@ -184,6 +184,34 @@ def test_who_comes_while_the_end_is_looked_up_misses_nothing(world: World) -> No
     assert asking.sequences == waiting.sequences == [1]
 
 
+def test_what_was_committed_while_nobody_waited_is_found_by_who_begins_to_wait(world: World) -> None:
+    world.ask(0)
+    world.commit("local")
+    poll = world.put(0, wait=30.0)
+    world.pause()
+    assert poll.sequences == [1]
+
+
+def test_more_than_one_read_brings_is_followed_to_the_end(world: World) -> None:
+    first = world.put(0, wait=30.0)
+    world.pause()
+    for _ in range(200):
+        world.commit("core")
+    world.commit("local")
+    for _ in range(60):
+        world.pause()
+    assert first.sequences == [201]
+
+
+def test_a_damaged_run_at_the_end_is_told_to_who_waits(world: World) -> None:
+    poll = world.put(0, wait=30.0)
+    world.pause()
+    world.box.damaged = {1}
+    world.commit("local")
+    world.pause()
+    assert (poll.said, poll.place) == ("lost", 1)
+
+
 def test_a_client_that_went_away_is_let_go(world: World) -> None:
     poll = world.put(0, wait=30.0)
     world.pause()
