@@ -63,7 +63,7 @@ class Code(Enum):
     FOREIGN_CURSOR = CodeRow("foreign_cursor", 409, "the cursor is of another database")
     CURSOR_BEYOND = CodeRow("cursor_beyond", 409, "the cursor is beyond the journal's end")
     TOO_MANY_FEEDS = CodeRow("too_many_feeds", 409, "a client has 16 feeds at most")
-    EVENTS_GONE = CodeRow("events_gone", 410, "events behind the cursor can be told no more; `cursor` is where to go on")
+    EVENTS_GONE = CodeRow("events_gone", 410, "events behind the cursor are told no more; go on from `cursor`")
 
     # Not now.
     RATE = CodeRow("rate", 429, "this client sends faster than its rate")
