@@ -4,15 +4,17 @@ A new message may leave in the commit that accepts it only when nothing of its l
 nothing does would let the young overtake the old. The belief "more waits than is in memory" is dropped only by a read
 that saw the whole lane, and only if nobody said otherwise since it was asked for: a read sees the spool as it was then.
 
-While nothing waits but what is in memory, the headers of a new message are queued as acceptance hands them over; no
-read is needed. Those that come while a read is under way are held until its answer: it may show older ones. When it
-shows less than the whole lane, they are let go, for the next read shows them in their place. So are they when there is
-no room for them: memory is bounded, the spool is not.
+While nothing waits but what is in memory, the headers of new messages are queued as acceptance hands them over; no
+read is needed. They are held until the turn is done, because in one commit what is urgent comes before what is older;
+and while a read is under way until its answer, which may show older ones. When that shows less than the whole lane they
+are let go, for the next read shows them in their place; so are they when there is no room: memory is bounded, the spool
+is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from mgate.model.ready import Header, Ready
@@ -21,8 +23,13 @@ LOOK_AGAIN: Final = 1.0
 """Seconds after which even a lane believed empty is read: rows come back by ways that nobody tells of, and one small
 read a second is cheaper than a row forgotten."""
 
+MOST_HELD: Final = 1000
+"""Headers of a lane that are held until they may be queued."""
+
 _REST: Final = 0.02
 """Seconds before a read is repeated that brought nothing but what was known."""
+
+_part: Final = attrgetter("part")
 
 
 class Belief:
@@ -64,19 +71,28 @@ class Belief:
         self.next_due = _sooner(self.next_due, due)
         self._later = _sooner(self._later, due)
 
-    def handed(self, headers: Sequence[Header], room: int, wall: float) -> Sequence[Header]:
-        """A commit has put these into the spool: those that may be queued now, at most ``room``."""
-        if self.asking and not self._contradicted and len(self._held) + len(headers) <= room:
+    def handed(self, headers: Sequence[Header]) -> None:
+        """A commit has put these into the spool."""
+        if len(self._held) + len(headers) > MOST_HELD:
+            self._held.clear()
+            self.told()
+        else:
             self._held += headers
+
+    def to_queue(self, room: int, wall: float) -> Sequence[Header]:
+        """What was handed over and may be queued now, oldest first, at most ``room``."""
+        if self.asking or not self._held:
             return ()
-        if self.asking or self.waits(wall):
+        held, self._held = self._held, []
+        if self.waits(wall):
             self.told()
             return ()
-        taken = headers[:room]
-        if len(taken) < len(headers):
+        held.sort(key=_part)
+        if len(held) > room:
+            del held[room:]
             self.told()
-        self._known.update([header.part for header in taken])
-        return taken
+        self._known.update(map(_part, held))
+        return held
 
     @property
     def quiet(self) -> bool:
@@ -129,7 +145,7 @@ class Belief:
         if self._held:
             new += self._let_go(answer, room - len(new))
         self._gone.clear()
-        self._known.update([header.part for header in new])
+        self._known.update(map(_part, new))
         return new
 
     def _let_go(self, answer: Ready, room: int) -> list[Header]:
@@ -140,6 +156,7 @@ class Belief:
         if self.may_wait or len(more) > room:
             self.may_wait = True
             return []
+        more.sort(key=_part)
         return more
 
     def left(self, parts: Sequence[int]) -> None:

@@ -21,6 +21,7 @@ from mgate.model.message import Outgoing, TrafficClass
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome
 from mgate.model.ports import Channel, Slot
 from mgate.model.ready import Ask, Header, Ready
+from mgate.policy.classes import LANES
 from mgate.policy.pacing import Purse
 from mgate.spool.verbs import NotKept, Wish
 
@@ -125,8 +126,7 @@ class Way:
         if later:
             belief.told_of_later(later)
         if headers:
-            queue = self._lanes.lanes[lane]
-            queue.add_new(belief.handed(headers, self._room(queue), self._wall()))
+            belief.handed(headers)
         if headers or later:
             self.soon()
 
@@ -392,6 +392,10 @@ class Way:
 
     def _on_time(self) -> None:
         self._timer = None
+        wall = self._wall()
+        for queue, belief in self._up_to[LANES[-1]]:
+            if not belief.quiet:
+                queue.add_new(belief.to_queue(self._room(queue), wall))
         self.turn()
 
 

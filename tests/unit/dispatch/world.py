@@ -195,9 +195,9 @@ class FakeSpool:
 
 
 class FakeChannel:
-    def __init__(self, outcomes: Outcomes, spool: FakeSpool, binds: int, clock: Clock) -> None:
+    def __init__(self, outcomes: Outcomes, state_of: Callable[[int], State], binds: int, clock: Clock) -> None:
         self._outcomes = outcomes
-        self._spool = spool
+        self._state_of = state_of
         self._clock = clock
         self.up = set(range(binds))
         self.flying: list[Outgoing] = []
@@ -214,8 +214,7 @@ class FakeChannel:
     def submit(self, batch: Sequence[Outgoing]) -> None:
         gone = [outgoing for outgoing in batch if outgoing.bind not in self.up]
         for outgoing in batch:
-            row = self._spool.rows[outgoing.part]
-            assert row.state is State.LEASED, "written before its mark was on the disk"
+            assert self._state_of(outgoing.part) is State.LEASED, "written before its mark was on the disk"
             if outgoing.bind in self.up:
                 self.flying.append(outgoing)
                 self.written.append(outgoing)
@@ -255,13 +254,16 @@ class World:
         made: list[FakeChannel] = []
 
         def build(outcomes: Outcomes) -> FakeChannel:
-            made.append(FakeChannel(outcomes, self.spool, len(self.windows), self.clock))
+            made.append(FakeChannel(outcomes, self._state_of, len(self.windows), self.clock))
             return made[0]
 
         plan = RoutePlan(ROUTE, self.windows, self.rate, build)
         self.dispatcher = Dispatcher([plan], self.spool, self.clock, self.wall)
         self.channel = made[0]
         self.way = self.dispatcher.ways[ROUTE]
+
+    def _state_of(self, part: int) -> State:
+        return self.spool.rows[part].state
 
     def wall(self) -> float:
         return START + self.clock.seconds()
