@@ -94,7 +94,6 @@ class Belief:
         self._known.update(map(_part, held))
         return held
 
-    @property
     def quiet(self) -> bool:
         """Whether nothing of the lane is on its way into memory or may stand in the spool beyond it, but for what is
         due later."""
@@ -155,6 +154,7 @@ class Belief:
         more = [header for header in held if header.part not in shown]
         if self.may_wait or len(more) > room:
             self.may_wait = True
+            self._rest_until = 0.0
             return []
         more.sort(key=_part)
         return more

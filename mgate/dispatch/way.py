@@ -320,7 +320,7 @@ class Way:
 
     def _something_waits(self, lane: int) -> bool:
         for queue, belief in self._up_to[lane]:
-            if queue.queued or not belief.quiet or (belief.next_due and belief.next_due <= self._wall()):
+            if queue.queued or not belief.quiet() or (belief.next_due and belief.next_due <= self._wall()):
                 return True
         return False
 
@@ -394,7 +394,7 @@ class Way:
         self._timer = None
         wall = self._wall()
         for queue, belief in self._up_to[LANES[-1]]:
-            if not belief.quiet:
+            if not belief.quiet():
                 queue.add_new(belief.to_queue(self._room(queue), wall))
         self.turn()
 

@@ -88,20 +88,28 @@ class Front:
             if isinstance(result, NotKept):
                 done(result)
             elif isinstance(result, tuple):
-                pairs = zip(result, wishes, strict=True)
-                done([self._open(leased, wish) if isinstance(leased, Leased) else None for leased, wish in pairs])
+                done(self._open(result, wishes))
 
         self._writer.put(Lease(tuple(wishes)), len(wishes), marked)
 
-    def _open(self, leased: Leased, wish: Wish) -> Outgoing | None:
-        try:
-            return self._sealing.outgoing(leased, wish.slot)
-        except SealError as error:
-            # Its slot is given back at once, but this outcome stands in the writer's first line before any later lease.
-            self._on_damaged(leased.part, error)
-            end = End(leased.part, leased.attempt, Rejected("damaged_record"), b"", b"")
-            self._writer.put(Ends((end,)), 1, _ignore)
-            return None
+    def _open(self, result: Sequence[object], wishes: Sequence[Wish]) -> list[Outgoing | None]:
+        outgoing = self._sealing.outgoing
+        opened: list[Outgoing | None] = []
+        for leased, wish in zip(result, wishes, strict=True):
+            out = None
+            if isinstance(leased, Leased):
+                try:
+                    out = outgoing(leased, wish.slot)
+                except SealError as error:
+                    self._damaged(leased, error)
+            opened.append(out)
+        return opened
+
+    def _damaged(self, leased: Leased, error: SealError) -> None:
+        """Its slot is given back at once, but its outcome stands in the writer's first line before any later lease."""
+        self._on_damaged(leased.part, error)
+        end = End(leased.part, leased.attempt, Rejected("damaged_record"), b"", b"")
+        self._writer.put(Ends((end,)), 1, _ignore)
 
     def end(self, results: Sequence[tuple[Outgoing, Outcome]], done: Callable[[int | NotKept], None]) -> None:
         """Write down how these attempts ended; answered when it is on the disk, however long a full disk makes that."""
