@@ -359,7 +359,8 @@ class Way:
         clients = Counter(header.client for header in answer.headers)
         whole = not ask.skip and all(count < ask.limit for count in clients.values())
         queue, belief = self._lanes.lanes[ask.lane], self._beliefs[ask.lane]
-        queue.add(belief.heard(answer, whole, self._room(queue), self._clock.seconds(), self._wall()))
+        new = belief.heard(answer, whole, self._room(queue), self._clock.seconds(), self._wall())
+        self._lanes.add(ask.lane, new)
         self.turn()
 
     def _set_timer(self, now: float, bound: bool) -> None:
