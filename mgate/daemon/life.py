@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IListeningPort
 from mgate import __version__
 from mgate.config import Config, Loopback, UnixSocket
 from mgate.daemon import logs, watchdog, wiring
+from mgate.daemon.clock import SteadyClock
 from mgate.daemon.notify import Notifier
 from mgate.daemon.sockets import SocketError, open_socket
 from mgate.net.http import Listener
@@ -147,6 +148,16 @@ class Life:
             self._log(Event.LOOP_LAGGED, seconds=round(late, 3))
         self._house.board.refresh()
         self._no_bind_open(self._house)
+        self._look_at_clock(self._house.memory.clock)
+
+    def _look_at_clock(self, clock: SteadyClock) -> None:
+        leapt = clock.look()
+        if leapt:
+            self._log(Event.CLOCK_STEPPED, seconds=round(leapt, 3), detail="set forward: it is believed")
+        behind = clock.behind
+        if self._telemetry.sound(Alarm.CLOCK_SET_BACK, raised=behind > 0.0):
+            detail = "set back: mgate goes on by its own until the next start" if behind else "it is right again"
+            self._log(Event.CLOCK_STEPPED, seconds=-round(behind, 3), detail=detail)
 
     def _no_bind_open(self, house: wiring.House) -> None:
         now = time.monotonic()

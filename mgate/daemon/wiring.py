@@ -24,6 +24,7 @@ from mgate.config import Config, Sms
 from mgate.control.server import Hatch
 from mgate.daemon.board import Board
 from mgate.daemon.brake import Brake
+from mgate.daemon.clock import SteadyClock
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
 from mgate.daemon.ears import Ears
@@ -70,7 +71,8 @@ _CONNECT_LIMIT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The spool and the history. ``near`` answers the dispatcher, ``far`` whoever may wait, ``journal`` the feeds."""
+    """The spool, the history, and the time that they reckon by. ``near`` answers the dispatcher, ``far`` whoever may
+    wait, ``journal`` the feeds."""
 
     ears: Ears
     sealing: Sealing
@@ -84,6 +86,7 @@ class Memory:
     history: HistoryThread
     keeper: Keeper
     desk: Desk
+    clock: SteadyClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     accounts: dict[str, SmppChannel] = {}
     passwords = {sms.route: _password(sms) for sms in config.sms}
     plans = _ways_out(config, log, memory, accounts, passwords, reactor)
-    dispatcher = Dispatcher(plans, memory.front, reactor, time.time)
+    dispatcher = Dispatcher(plans, memory.front, reactor, memory.clock.now)
     operators = Operators(
         accounts, dispatcher, lambda sms: _endpoint(sms, reactor), _password, passwords, reactor, telemetry, log
     )
@@ -152,7 +155,16 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     doors = _doors(config, telemetry, memory, dispatcher, brake, log, reactor)
     reload = Reload(config, Rooms(operators, doors, disk, brake, lambda wanted: _keep(memory.keeper, wanted)), log)
     board = Board(
-        reload, telemetry, memory.far, memory.survey, dispatcher, accounts, disk, memory.ears, time.monotonic, time.time
+        reload,
+        telemetry,
+        memory.far,
+        memory.survey,
+        dispatcher,
+        accounts,
+        disk,
+        memory.ears,
+        time.monotonic,
+        memory.clock.now,
     )
     hatch = Hatch(board, memory.desk, reload, __version__, log)
     inward = [route for route in doors.local.routes() if route.method == "POST"]
@@ -166,7 +178,8 @@ def _memory(
     config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, disk: SpoolDisk, reactor: AsyncioSelectorReactor
 ) -> Memory:
     """The spool and the history, with their threads and who hears of them."""
-    wall, post = time.time, reactor.callFromThread
+    clock = SteadyClock()
+    wall, post = clock.now, reactor.callFromThread
     path, folder, groups = config.spool.path, config.spool.history, groups_of(config)
     ears = Ears(log, telemetry, time.monotonic, disk.give_up)
     # Before anything is written, keys of new periods included.
@@ -202,7 +215,7 @@ def _memory(
     desk = Desk(front, far, past_stories, sealing, keyring, wall, ears.damaged)
     feeds = Feeds(stream, Bookmarks(journal, front), cursors)
     survey = Survey(journal, stream, feeds.bookmarks, runs, cursors)
-    return Memory(ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk)
+    return Memory(ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk, clock)
 
 
 def _ways_out(
@@ -218,7 +231,7 @@ def _ways_out(
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
         def make(outcomes: Outcomes) -> Channel:
             endpoint, password = _endpoint(sms, reactor), passwords[sms.route]
-            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, time.time, log)
+            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, memory.clock.now, log)
             accounts[sms.route] = account
             return account
 
@@ -237,11 +250,11 @@ def _doors(
     reactor: AsyncioSelectorReactor,
 ) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
-    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, time.time, brake.why_not)
+    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, memory.clock.now, brake.why_not)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
 
     def make(client: intake.PushClient) -> PushApi:
-        return PushApi(client, acceptance, gathering, memory.desk, reactor, time.time, telemetry.push)
+        return PushApi(client, acceptance, gathering, memory.desk, reactor, memory.clock.now, telemetry.push)
 
     def feeds(client: str) -> FeedApi:
         return FeedApi(client, memory.feeds, reactor, telemetry.feeds_of(client))

@@ -189,6 +189,10 @@ class MemoryStore:
         rung = [row for row in self.rows.values() if row.timer <= now]
         return [row.id for row in sorted(rung, key=lambda row: row.timer)[:limit]]
 
+    def from_the_future(self, first: int) -> list[int]:
+        """See ``rows.Shelf``."""
+        return [part for part, row in self.rows.items() if part >= first and row.state is State.READY]
+
     def open_attempts(self) -> list[int]:
         """See ``rows.Shelf``."""
         return [part for part, row in self.rows.items() if row.newest is not None and row.newest.fate is Fate.OPEN]

@@ -211,5 +211,8 @@ class Shelf(Protocol):
     def wakes(self, now: int, limit: int) -> list[int]:
         """The parts whose ``timer`` has come, soonest first."""
 
+    def from_the_future(self, first: int) -> list[int]:
+        """The ready parts with this id or a greater one."""
+
     def open_attempts(self) -> list[int]:
         """The parts whose newest attempt is open."""

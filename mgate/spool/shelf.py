@@ -204,6 +204,10 @@ class ShelfOnSqlite:
         found = self._db.execute("SELECT id FROM wake WHERE at <= ? ORDER BY at LIMIT ?", (now, limit))
         return [part for (part,) in found]
 
+    def from_the_future(self, first: int) -> list[int]:
+        """See ``rows.Shelf``."""
+        return [part for (part,) in self._db.execute("SELECT id FROM part WHERE id >= ? AND state = 1", (first,))]
+
     def open_attempts(self) -> list[int]:
         """See ``rows.Shelf``."""
         return [part for (part,) in self._db.execute("SELECT id FROM open")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from mgate.model.message import ENDED, Fate, State
+from mgate.model.message import COUNT_BITS, ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from mgate.policy.step import backs_off
 from mgate.spool.ledger import NEVER, Ledger, newest
@@ -39,7 +39,7 @@ from mgate.spool.verbs import (
     Wake,
     Wish,
 )
-from mgate.spool.wishes import acknowledge, cancel, release, wake
+from mgate.spool.wishes import CLOCK_STEP, acknowledge, cancel, release, set_right, wake
 
 SameNumber = Callable[[int, bytes, Sequence[str]], bool]
 """Whether a phone tag of this period is that of one of these numbers."""
@@ -136,6 +136,7 @@ class Turn:
             attempt.reason = "crash"
             self.ledger.touch(row)
             self.ledger.fold(row, Uncertain("crash", link_alive=False))
+        set_right(self.ledger, self._shelf.from_the_future(self._now + CLOCK_STEP << COUNT_BITS))
         return len(parts)
 
     # ---- acceptance ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mgate.model.message import ENDED, Fate, State
+from mgate.policy.classes import RULES
 from mgate.spool.ledger import PATIENCE, Ledger
 from mgate.spool.lifecycle import Event, failed_beside
 from mgate.spool.rows import Row
@@ -13,6 +14,9 @@ from mgate.spool.verbs import Ack, Acked, Cancel, Cancelled, Release, Released, 
 
 MOST_FEEDS: Final = 16
 """Feeds that a client may have."""
+
+CLOCK_STEP: Final = 2_000
+"""Milliseconds by which two moments may differ and be the same."""
 
 LOOK_AGAIN: Final = 60_000
 """A part whose life ends while it is leased: its outcome will say, so look again after a minute (milliseconds)."""
@@ -129,3 +133,20 @@ def _wake_uncertain(ledger: Ledger, row: Row) -> None:
         ledger.apply(row, Event.LOSE_PATIENCE, "no_receipt")
     else:
         ledger.set_wake(row, ledger.wake_of_uncertain(row))
+
+
+def set_right(ledger: Ledger, parts: Sequence[int]) -> None:
+    """At a start: these parts were accepted later than it is now, because the clock has been set back since.
+
+    What was to leave at once leaves at once; how long an otp has still to live nobody can say, so it is over.
+    """
+    ledger.load(parts)
+    for part in parts:
+        row = ledger.rows[part]
+        if row.state is not State.READY:
+            continue  # a sibling's end has ended it
+        if RULES[row.traffic].erase_text:
+            ledger.stop(row, Event.LAPSE, "clock_set_back")
+        elif row.due - row.created <= CLOCK_STEP:
+            row.due = ledger.now
+            ledger.touch(row)

@@ -34,6 +34,7 @@ class Event(Enum):
     ALARM_RAISED = "alarm_raised", Level.ERROR
     ALARM_CLEARED = "alarm_cleared", Level.INFO
     LOOP_LAGGED = "loop_lagged", Level.WARNING
+    CLOCK_STEPPED = "clock_stepped", Level.WARNING
     LOOP_HUNG = "loop_hung", Level.ERROR
     CONFIG_REFUSED = "config_refused", Level.ERROR
     CONFIG_CHANGED = "config_changed", Level.INFO

@@ -229,6 +229,7 @@ class Alarm(Enum):
     RECORD_QUARANTINED = "record_quarantined"
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
+    CLOCK_SET_BACK = "clock_set_back"
 
 
 class Phase(Enum):

@@ -5,9 +5,10 @@ import pytest
 from mgate.model.entry import Told
 from mgate.model.message import Fate, State, TrafficClass
 from mgate.model.outcome import Rejected
+from mgate.model.ready import Ask
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE
 from mgate.spool.verbs import Forget, Trim, Wake
-from tests.conformance.player import HOUR, NOW, OK, Player, hearing, message, number_of
+from tests.conformance.player import HOUR, NOW, OK, ROUTE, Player, hearing, message, number_of
 from tests.conformance.store_acceptance import Played
 from tests.conformance.store_answers import LATE, LOST, NOT_WRITTEN, doubtful, repeated
 
@@ -28,6 +29,22 @@ class TimeClaims(Played):
         assert player.states(head) == [State.EXPIRED] * 2
         last = player.record(head).journal[-1]
         assert (last.event, last.reason, last.may_have_been_sent) == ("expired", "life_over", False)
+
+    def test_what_was_accepted_before_the_clock_was_set_back_leaves_and_a_code_of_then_is_over(
+        self, player: Player
+    ) -> None:
+        later = player.ready(message(1, due=NOW + HOUR, life=5 * HOUR))
+        at_once = player.ready(message(2))
+        code = player.ready(message(3, traffic=TrafficClass.OTP))
+        player.reopen()
+        player.now = NOW - 2 * HOUR
+        player.store.sweep(player.now)
+        assert (player.row(at_once).due, player.row(later).due) == (player.now, NOW + HOUR)
+        assert [header.part for header in player.reader.ready(Ask(ROUTE, 2, 10, frozenset()), player.now).headers] == [
+            at_once
+        ]
+        assert player.state(code) is State.EXPIRED
+        assert player.record(code).journal[-1].reason == "clock_set_back"
 
     def test_a_wake_does_no_more_than_it_was_asked(self, player: Player) -> None:
         heads = [player.ready(message(count, life=HOUR + count)) for count in range(1, 6)]

@@ -179,7 +179,7 @@ async def test_every_command_of_the_document_does_what_it_says(push: PushSocket)
             subprocess.run, command, env=environment, capture_output=True, timeout=30, check=True
         )
         printed.append(done.stdout.decode())
-    pushed, found, again, batch, cancelled, _ = printed
+    pushed, found, again, batch, cancelled, *_ = printed
     assert json.loads(pushed)["state"] == "accepted"
     assert json.loads(found).keys() == {"messages"}
     assert json.loads(again) == {**json.loads(pushed), "duplicate": True}

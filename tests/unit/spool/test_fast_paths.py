@@ -21,6 +21,7 @@ from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejecte
 from mgate.spool.engine import News
 from mgate.spool.journal import FeedEvent, open_runs
 from mgate.spool.ledger import Ledger
+from mgate.spool.lifecycle import CannotHappen
 from mgate.spool.memory import MemoryStore
 from mgate.spool.reader import SqliteReader
 from mgate.spool.rows import Attempt, Row
@@ -197,8 +198,11 @@ class Side:
         self.file = OnFile(Path(folder) / name)
         self.player = Player(self.file.open)
 
-    def commit(self, verbs: list[Verb]) -> tuple[list[Result], News]:
-        results = self.player.store.work(verbs, self.player.now)
+    def commit(self, verbs: list[Verb]) -> tuple[list[Result], News] | str:
+        try:
+            results = self.player.store.work(verbs, self.player.now)
+        except CannotHappen as error:
+            return str(error)
         return results, self.player.store.flush()
 
     def step(self, step: list[Verb] | str | int) -> object:

@@ -59,7 +59,7 @@ def test_a_moment_that_moves_away_writes_no_timer_and_one_that_comes_nearer_does
     assert (one.timer, made.timers, made.untimed) == (50, [], [])
     one.wake = 40
     made.add(one)
-    assert (one.timer, made.timers) == (40, [(1, 40)])
+    assert (one.timer, made.timers) == (40, [(40, 1)])
 
 
 def test_what_the_clock_has_nothing_to_say_about_has_no_timer_once_it_rang() -> None:
