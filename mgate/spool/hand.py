@@ -29,6 +29,7 @@ class Hand:
         self.heads: dict[int, Head] = {}
         self._held = held
         self._by_tag: dict[tuple[str, bytes], Row] = {}
+        self._not_held: list[int] = []
         self._twice: set[tuple[str, bytes]] = set()
 
     def operator_id(self, account: str, tag: bytes) -> Hit | None:
@@ -43,7 +44,13 @@ class Hand:
         return row, attempt
 
     def keep(self, row: Row) -> None:
-        """Hold a row as a commit leaves it."""
+        """Hold a row as a commit leaves it.
+
+        What merely waits may fill half the hand: a backlog that comes in fast must not push out what is under way.
+        """
+        if not row.tries and len(self.rows) >= self._held // 2 and row.id not in self.rows:
+            self._not_held.append(row.id)
+            return
         self.rows.pop(row.id, None)
         self.rows[row.id] = row
         if row.tries:
@@ -55,6 +62,9 @@ class Hand:
 
     def trim(self) -> None:
         """Let go of the oldest beyond what may be held."""
+        for part in self._not_held:
+            self.heads.pop(part, None)
+        self._not_held.clear()
         beyond = len(self.rows) - self._held
         if beyond > 0:
             for part in list(islice(self.rows, beyond)):

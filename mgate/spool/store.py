@@ -274,6 +274,7 @@ class SqliteStore:
         over = self._endings(turn)
         self._forget(turn)
         self._tell(turn, now)
+        self._shelf.hand.trim()
         for early in turn.early_kept:
             self._shelf.has_early = keep_early(self._db, early) or self._shelf.has_early
         for early in turn.early_used:
@@ -361,7 +362,6 @@ class SqliteStore:
                 if head is not None and head.event == event:
                     removals.add(turn.ledger.siblings(head))
             self._remove(removals)
-        hand.trim()
 
     def _remove(self, removals: Removals) -> None:
         for table, keys in (

@@ -13,7 +13,8 @@ from mgate.model.message import COUNT_BITS, ENDED, Fate, State
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from mgate.policy.step import backs_off
 from mgate.spool.ledger import NEVER, Ledger, newest
-from mgate.spool.lifecycle import Event, advance, fold_parts, may_become
+from mgate.spool.lifecycle import Event, advance, fold_parts
+from mgate.spool.matching import best, newer
 from mgate.spool.rows import Attempt, Early, Found, Head, Hit, JournalRow, KnownRef, Row, Shelf
 from mgate.spool.verbs import (
     Accept,
@@ -319,7 +320,7 @@ class Turn:
             hit = None
             if receipt.tags:
                 key = (receipt.account, receipt.tags[0])
-                hit = None if key in fresh or key in known else at_hand(*key)
+                hit = None if key in known else newer(fresh.get(key), at_hand(*key))
                 if hit is not None:
                     known[key] = [hit]
                     rows[hit[0].id] = hit[0]
@@ -370,7 +371,7 @@ class Turn:
         if hit is not None:
             row, attempt = hit
             return MATCHED if self.ledger.hear(row, attempt, receipt.told, receipt.reason) else REPEAT
-        hit = _best(receipt, known)
+        hit = best(receipt, known)
         if hit is None:
             hit = self._by_reference(receipt)
             if hit is not None:
@@ -423,16 +424,6 @@ class Turn:
             self.inbound.append((message, told))
             self.ledger.next_sequence += 1
         return len(messages)
-
-
-def _best(receipt: Heard, known: dict[tuple[str, bytes], list[Hit]]) -> Hit | None:
-    """The attempt that bears the best form of the receipt's id; of several, the one leased last that still waits."""
-    for tag in receipt.tags:
-        same = known.get((receipt.account, tag))
-        if same:
-            waiting = [hit for hit in same if may_become(hit[1].fate, Fate.DELIVERED)]
-            return max(waiting or same, key=lambda hit: hit[1].leased)
-    return None
 
 
 def _leased(row: Row, head: Head) -> Leased:

@@ -91,7 +91,7 @@ def test_a_head_whose_row_is_not_at_hand_goes_too() -> None:
 
 def test_trimming_lets_those_go_that_were_touched_longest_ago() -> None:
     hand = Hand(held=3)
-    rows = [kept(hand, part) for part in range(1, 6)]
+    rows = [kept(hand, part, attempt(b"%d" % part)) for part in range(1, 6)]
     hand.keep(rows[0])
     hand.trim()
     assert list(hand.rows) == [4, 5, 1]
@@ -125,3 +125,18 @@ def test_nothing_is_at_hand_after_a_transaction_that_failed() -> None:
     assert (hand.rows, hand.heads) == ({}, {})
     made = kept(hand, 3, attempt(b"x"))
     assert hand.operator_id(ACCOUNT, b"x") == (made, made.tries[-1])
+
+
+def test_what_merely_waits_pushes_out_nothing_that_is_under_way() -> None:
+    hand = Hand(held=4)
+    under_way = kept(hand, 1, attempt(b"a"))
+    waiting = [kept(hand, part) for part in range(2, 9)]
+    hand.heads[8] = head(8)
+    hand.trim()
+    assert list(hand.rows) == [1, 2]
+    assert list(hand.heads) == [1, 2]
+    assert hand.rows[1] is under_way
+    waiting[-1].tries.append(attempt(b"b"))
+    hand.keep(waiting[-1])
+    hand.trim()
+    assert list(hand.rows) == [1, 2, 8]

@@ -190,7 +190,7 @@ def always_once_more(facts: object, link_alive: bool, now: float) -> RepeatAt:
 
 
 def any_fate_moves(monkeypatch: pytest.MonkeyPatch) -> Switches:
-    for room in ("ledger", "turn"):
+    for room in ("ledger", "matching"):
         monkeypatch.setattr(f"mgate.spool.{room}.may_become", lambda *_: True)
     return Switches()
 
