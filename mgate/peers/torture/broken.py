@@ -97,6 +97,7 @@ def synchronous_normal() -> None:
 def repeated_from_the_wrong_state() -> None:
     """What was open when the daemon died is sent again at once, of any class and without a mark, as if never leased."""
     from mgate.spool import ledger, lifecycle  # noqa: PLC0415  # after the reactor
+    from mgate.spool.rows import Row  # noqa: PLC0415  # beside them
 
     real = lifecycle.advance
 
@@ -106,6 +107,14 @@ def repeated_from_the_wrong_state() -> None:
         return real(state, event)
 
     ledger.advance = advance  # type: ignore[attr-defined]  # it only imports it
+
+    doubt = ledger.Ledger.doubt
+
+    def due_at_once(self: ledger.Ledger, row: Row, *, link_alive: bool, reason: str) -> None:
+        doubt(self, row, link_alive=link_alive, reason=reason)
+        row.due = row.due or self.now  # what is never repeated has no moment for it
+
+    ledger.Ledger.doubt = due_at_once  # type: ignore[method-assign]  # broken on purpose
 
 
 def marketing_repeated() -> None:
