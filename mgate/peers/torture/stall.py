@@ -18,8 +18,9 @@ class Stall(Discipline):
         self._longest = longest
 
     def course(self, course: Course) -> Course:
-        """Limits that some stalls reach and others do not."""
-        return course._replace(settings='response_limit = "5s"\nenquire_link = "5s"\nreconnect_max = "2s"\n')
+        """Limits that some stalls reach and others do not. Who stands still writes or reads so much later what was ready."""
+        limits = 'response_limit = "5s"\nenquire_link = "5s"\nreconnect_max = "2s"\n'
+        return course._replace(settings=limits, delay=self._longest)
 
     async def round(self, stage: Stage, number: int) -> None:
         """One of them stands still."""
