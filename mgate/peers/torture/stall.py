@@ -18,7 +18,7 @@ class Stall(Discipline):
         self._longest = longest
 
     def course(self, course: Course) -> Course:
-        """Limits that some stalls reach and others do not. Who stands still writes or reads so much later what was ready."""
+        """Limits that some stalls reach and others do not. What a stall holds up is written or read so much later."""
         limits = 'response_limit = "5s"\nenquire_link = "5s"\nreconnect_max = "2s"\n'
         return course._replace(settings=limits, delay=self._longest)
 
