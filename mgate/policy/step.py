@@ -84,3 +84,11 @@ def after_doubt(facts: Facts, link_alive: bool, now: float) -> RepeatAt | NoRepe
         return NoRepeat()
     due = now + wait
     return RepeatAt(due) if facts.expires - due >= max(rules.repeat_needs, 1.0) else NoRepeat()
+
+
+def over_when_set_back(traffic: TrafficClass) -> bool:
+    """Whether a message is over that was accepted at a moment which, by the clock that was set back since, is to come.
+
+    How long it has still to live nobody can say: a code may not come late, anything else is better late than lost.
+    """
+    return RULES[traffic].erase_text

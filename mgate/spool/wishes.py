@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mgate.model.message import ENDED, Fate, State
-from mgate.policy.classes import RULES
+from mgate.policy.step import over_when_set_back
 from mgate.spool.ledger import PATIENCE, Ledger
 from mgate.spool.lifecycle import Event, failed_beside
 from mgate.spool.rows import Row
@@ -138,14 +138,14 @@ def _wake_uncertain(ledger: Ledger, row: Row) -> None:
 def set_right(ledger: Ledger, parts: Sequence[int]) -> None:
     """At a start: these parts were accepted later than it is now, because the clock has been set back since.
 
-    What was to leave at once leaves at once; how long an otp has still to live nobody can say, so it is over.
+    What was to leave at once leaves at once, unless policy says that it is over.
     """
     ledger.load(parts)
     for part in parts:
         row = ledger.rows[part]
         if row.state is not State.READY:
             continue  # a sibling's end has ended it
-        if RULES[row.traffic].erase_text:
+        if over_when_set_back(row.traffic):
             ledger.stop(row, Event.LAPSE, "clock_set_back")
         elif row.due - row.created <= CLOCK_STEP:
             row.due = ledger.now

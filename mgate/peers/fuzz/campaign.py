@@ -53,7 +53,6 @@ def attack(
     kept: Sequence[bytes] = (),
     say: Callable[[str], object] = str,
     most: int = 100,
-    limit: float = LIMIT_S,
 ) -> Result:
     """Run `cases` cases, after the corpus itself.
 
@@ -62,7 +61,6 @@ def attack(
         kept: more for the corpus, such as former findings.
         say: told now and then how it goes.
         most: so many kinds of findings end the campaign early.
-        limit: seconds that a unit may take; more where others use the machine's cores too.
     """
     random = Random(f"{target.name} {seed}")  # noqa: S311  # repeatable on purpose
     corpus = [*target.seeds, *kept]
@@ -79,7 +77,7 @@ def attack(
                     corpus.append(case)
                 else:
                     corpus[random.randrange(fixed, _CORPUS)] = case
-        finding, slowest = _try(target, case, slowest, limit)
+        finding, slowest = _try(target, case, slowest)
         if finding is not None and finding.kind not in found:
             found[finding.kind] = _shorter(target, finding)
             if len(found) == most:
@@ -91,7 +89,7 @@ def attack(
     return Result(target.name, n + 1, time.perf_counter() - began, slowest, grown, tuple(found.values()))
 
 
-def _try(target: Target, case: bytes, slowest: float, limit: float) -> tuple[Finding | None, float]:
+def _try(target: Target, case: bytes, slowest: float) -> tuple[Finding | None, float]:
     """What came of one case, and the slowest unit after it, seconds."""
     began = time.perf_counter()
     try:
@@ -102,7 +100,7 @@ def _try(target: Target, case: bytes, slowest: float, limit: float) -> tuple[Fin
         return None, slowest
     # The machine may have been elsewhere: what counts is our own time, and the best of a few.
     unit = min(_own_time(target, case) for _ in range(5)) / units
-    slow = Finding("slow", f"{unit * 1000:.2f} ms a unit", case) if unit > limit else None
+    slow = Finding("slow", f"{unit * 1000:.2f} ms a unit", case) if unit > LIMIT_S else None
     return slow, max(slowest, unit)
 
 
@@ -126,7 +124,7 @@ def _shorter(target: Target, finding: Finding) -> Finding:
         at = 0
         while at < len(finding.case) and tries > 0:
             tries -= 1
-            again, _ = _try(target, finding.case[:at] + finding.case[at + size :], LIMIT_S, LIMIT_S)
+            again, _ = _try(target, finding.case[:at] + finding.case[at + size :], LIMIT_S)
             if again is not None and again.kind == finding.kind:
                 finding = again
             else:

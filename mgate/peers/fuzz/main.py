@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mgate.peers.fuzz import seeds
-from mgate.peers.fuzz.campaign import LIMIT_S, MOST_GROWTH, Result, attack
+from mgate.peers.fuzz.campaign import MOST_GROWTH, Result, attack
 from mgate.peers.fuzz.targets import TARGETS
 from mgate.peers.interop.install import Missing, program
 
@@ -29,12 +29,6 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(names)} (default: all)")
     parser.add_argument("--cases", type=int, default=CASES, help=f"over all targets together (default {CASES:,})")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the cases (default: from the clock)")
-    parser.add_argument(
-        "--slow",
-        type=float,
-        default=LIMIT_S * 1000,
-        help="milliseconds of a unit that are too many (default %(default)g)",
-    )
     parser.add_argument("--corpus", type=Path, default=CORPUS, help=f"former findings (default {CORPUS})")
     parser.add_argument("--guided", type=int, default=0, help="besides, so many runs of each target under atheris")
     asked = parser.parse_args(given)
@@ -44,8 +38,7 @@ def main(given: Sequence[str] | None = None) -> int:
     _say(f"torture fuzz --cases {asked.cases} --seed {asked.seed}")
     results = []
     for target in chosen:
-        kept = seeds.kept(asked.corpus, target.name)
-        result = attack(target, asked.cases // len(chosen), asked.seed, kept, _say, limit=asked.slow / 1000)
+        result = attack(target, asked.cases // len(chosen), asked.seed, seeds.kept(asked.corpus, target.name), _say)
         results.append(result)
         _tell(result)
     total = sum(result.cases for result in results)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,20 +22,7 @@ from mgate.peers.smsc import content
 
 ROOT = Path(__file__).resolve().parents[3]
 BY_NAME = {target.name: target for target in TARGETS}
-CASES = 200_000
 each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-
-
-def test_200_000_spoilt_cases_bring_nothing_but_typed_errors() -> None:
-    # Not traced: what is timed is the readers.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    # The other tests use the other core, and what it shares with this one: a quiet machine is held to a millisecond.
-    command = [
-        sys.executable, "-m", "mgate.peers.fuzz.main", "--cases", str(CASES), "--seed", "482913", "--slow", "5",
-    ]  # fmt: skip
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert f"{CASES:,} cases: nothing but typed errors" in run.stdout
 
 
 @each_target
