@@ -63,8 +63,11 @@ def read_submission(raw: bytes, client: PushClient, peer_uid: int, now: float) -
         now: seconds since 1970.
     """
     given = read_object(raw)
-    if isinstance(given, Refusal):
-        return given
+    return given if isinstance(given, Refusal) else read_fields(given, client, peer_uid, now)
+
+
+def read_fields(given: dict[str, object], client: PushClient, peer_uid: int, now: float) -> Submission | Refusal:
+    """The same, of what came as fields: a row of a database or of a file."""
     try:
         return _submission(given, client, peer_uid, now)
     except _Refused as stop:

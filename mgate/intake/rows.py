@@ -1,0 +1,154 @@
+"""One row of a bank's outbox: a ``Submission``, or the reason why not. Pure.
+
+A row is read by the very rules of a push; what is its own is the number, as the source's normaliser reads it, and the
+reference: the row's identity, which must name the same message for ever. The canonical form holds what the row says and
+nothing that our configuration adds, so that a row which comes again after a reload is still the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+import msgspec
+
+from mgate.intake.client import PushClient
+from mgate.intake.codes import Code
+from mgate.intake.normal import Normaliser, Unread
+from mgate.intake.request import read_fields
+from mgate.intake.shape import canonical, read_object
+from mgate.model.entry import Submission
+from mgate.model.message import TrafficClass
+from mgate.model.ports import Refusal
+from mgate.model.source import Row
+
+_COLUMNS: Final = {"not_after": "expires", "ref": "key", "class": "traffic"}
+"""What a row calls the fields of a push."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """By what the rows of one source are read.
+
+    Attributes:
+        client: what the source may send, and its defaults; its name is the source's.
+        traffic: the class of a row that says none; None: each must say one.
+        numbers: reads its numbers.
+        versioned: whether its rows have versions; then each reference bears one.
+    """
+
+    client: PushClient
+    traffic: TrafficClass | None
+    numbers: Normaliser
+    versioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a row cannot be sent.
+
+    Attributes:
+        reason: a word: of ``codes.Code``, of ``normal.Unread``, or ``cancelled``.
+        sentence: for a person, without the text or the number.
+    """
+
+    reason: str
+    sentence: str
+
+
+CANCELLED: Final = Refused("cancelled", "it was cancelled before it was taken; it was not sent")
+
+
+class _Stop(Exception):
+    """Carries a refusal out of the field that found it."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
+def reference(row: Row, rules: RowRules) -> str | Refused:
+    """The name of the row's message: ``key``, or ``key/version``. No two rows of a source share one."""
+    if not rules.versioned:
+        return row.key
+    # With a slash in the version two rows could have one name, and the second would be taken for the first.
+    if "/" in row.version:
+        return Refused(Code.BAD_VALUE.word, "version: a version may have no slash")
+    return f"{row.key}/{row.version}"
+
+
+def read_row(row: Row, rules: RowRules, now: float) -> Submission | Refused:
+    """Read one row; ``now`` in seconds since 1970. ``row.cancel`` is not looked at."""
+    try:
+        return _read(row, rules, now)
+    except _Stop as stop:
+        return stop.refused
+
+
+def told(refusal: Refusal) -> Refused:
+    """A refusal of the push rules, or of acceptance, in the words of rows."""
+    field = _COLUMNS.get(refusal.field, refusal.field)
+    return Refused(refusal.code, f"{field}: {refusal.detail}" if field else refusal.detail)
+
+
+def _read(row: Row, rules: RowRules, now: float) -> Submission:
+    ref = reference(row, rules)
+    if isinstance(ref, Refused):
+        raise _Stop(ref)
+    said = _said(row, ref)
+    number = rules.numbers.read(row.to)
+    if isinstance(number, Unread):
+        raise _Stop(Refused(number.word, f"to: {number.sentence}"))
+    same = _canonical(said)
+    given = {**said, "to": number.e164}
+    if not row.traffic and rules.traffic is not None:
+        given["class"] = rules.traffic.word
+    read = read_fields(given, rules.client, -1, now)
+    if isinstance(read, Refusal):
+        raise _Stop(told(read))
+    return msgspec.structs.replace(read, canonical=same)
+
+
+def _said(row: Row, ref: str) -> dict[str, object]:
+    """The fields of a push that the row has."""
+    text = row.text.reveal()
+    if "\0" in text:
+        _refuse(Code.NUL, "text")
+    said: dict[str, object] = {"ref": ref, "to": row.to, "text": text}
+    for name, value in (("class", row.traffic), ("sender", row.sender), ("group", row.group)):
+        if value:
+            said[name] = value
+    if row.expires:
+        said["not_after"] = _moment(row.expires, "expires")
+    if row.not_before:
+        said["not_before"] = _moment(row.not_before, "not_before")
+    if row.meta:
+        said["meta"] = _meta(row.meta)
+    return said
+
+
+def _moment(seconds: float, column: str) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        _refuse(Code.OUT_OF_RANGE, column)
+
+
+def _meta(raw: bytes) -> object:
+    held = read_object(b'{"meta":' + raw + b"}")
+    if isinstance(held, Refusal):
+        raise _Stop(Refused(held.code, f"meta: {held.detail}"))
+    if held.keys() != {"meta"}:
+        _refuse(Code.BAD_JSON, "meta")
+    return held["meta"]
+
+
+def _canonical(said: dict[str, object]) -> bytes:
+    try:
+        return canonical(said)
+    except UnicodeEncodeError:
+        _refuse(Code.LONE_SURROGATE, "text")
+
+
+def _refuse(code: Code, column: str) -> NoReturn:
+    raise _Stop(Refused(code.word, f"{column}: {code.sentence}"))
