@@ -1,10 +1,11 @@
 """How fast an account may be used, and what is kept free for the urgent.
 
-A token is the right to send one PDU. Two buckets fill at once: the whole rate, and the part of it that bulk may use.
-Bulk pays out of both, urgent traffic out of the first alone, so that bulk can never use more than its part and urgent
-traffic may use everything. A bucket holds a tenth of a second's tokens: what was not used earlier is no right to a
-burst. All parts of a message are paid at once, into debt if need be, so that a long message is never left half sent
-for want of tokens.
+A token is the right to send one PDU. Three buckets fill at once: the whole rate, the part of it that bulk may use, and
+the part that it may not. Bulk pays out of the first two, so that it can never use more than its part; urgent traffic
+may use everything. A bucket holds a tenth of a second's tokens, one at least: what was not used earlier is no right to
+a burst. All parts of a message are paid at once, into debt if need be, so that a long message is never left half sent
+for want of tokens. An urgent message does not wait for bulk's debt: what bulk may not use is there for it (a code behind
+a campaign of three parts waited 42 ms in the middle, and 146 at the 99th percentile, on an account of 30 a second).
 """
 
 from __future__ import annotations
@@ -39,33 +40,42 @@ class Purse(NamedTuple):
         rate: PDUs a second over all binds of the account; 0 for no limit.
         whole: tokens for any traffic; below zero when a long message left a debt.
         bulk: the tokens of these that bulk may use.
+        own: the tokens that bulk may not use. Urgent traffic pays out of them too, so that they are there only for the
+            one that comes when bulk has left a debt, and no right to a greater burst.
         at: the moment that the counts are true for, monotonic seconds.
     """
 
     rate: float
     whole: float
     bulk: float
+    own: float
     at: float
 
     @classmethod
     def full(cls, rate: float, now: float) -> Purse:
         """A purse that nothing was taken from."""
-        return cls(rate, _capacity(rate), _capacity(_bulk_rate(rate)), now)
+        return cls(rate, _capacity(rate), _capacity(_bulk_rate(rate)), _capacity(_own_rate(rate)), now)
 
     def refill(self, now: float) -> Purse:
         """The purse at ``now``."""
-        rate, whole, bulk, at = self
+        rate, whole, bulk, own, at = self
         if not rate or now <= at:
             return self
         gone = now - at
-        part = _bulk_rate(rate)
-        return Purse(rate, min(whole + gone * rate, _capacity(rate)), min(bulk + gone * part, _capacity(part)), now)
+        filled = [
+            min(tokens + gone * part, _capacity(part))
+            for tokens, part in ((whole, rate), (bulk, _bulk_rate(rate)), (own, _own_rate(rate)))
+        ]
+        return Purse(rate, *filled, now)
 
     def pays(self, urgent: bool) -> bool:
         """Whether a message may be begun now."""
         if not self.rate:
             return True
-        return self.whole >= 1.0 - _ALMOST and (urgent or self.bulk >= 1.0 - _ALMOST)
+        least = 1.0 - _ALMOST
+        if urgent:
+            return self.whole >= least or self.own >= least
+        return self.whole >= least and self.bulk >= least
 
     def affords(self, urgent: bool) -> int:
         """How many messages of one PDU may be begun now, one after the other."""
@@ -73,33 +83,43 @@ class Purse(NamedTuple):
             return _NO_LIMIT
         if not self.pays(urgent):
             return 0
-        return max(int((self.whole if urgent else min(self.whole, self.bulk)) + _ALMOST), 1)
+        return int((max(self.whole, self.own) if urgent else min(self.whole, self.bulk)) + _ALMOST)
 
     def pay(self, urgent: bool, tokens: int) -> Purse:
         """What is left after ``tokens`` PDUs."""
-        rate, whole, bulk, at = self
+        rate, whole, bulk, own, at = self
         if not rate:
             return self
-        return Purse(rate, whole - tokens, bulk if urgent else bulk - tokens, at)
+        if urgent:
+            own = max(own - tokens, 0.0)
+        else:
+            bulk -= tokens
+        return Purse(rate, whole - tokens, bulk, own, at)
 
     def refund(self, urgent: bool, tokens: int) -> Purse:
         """What there is after ``tokens`` that were paid for nothing came back."""
-        rate, whole, bulk, at = self
+        rate, whole, bulk, own, at = self
         if not rate:
             return self
         part = bulk if urgent else min(bulk + tokens, _capacity(_bulk_rate(rate)))
-        return Purse(rate, min(whole + tokens, _capacity(rate)), part, at)
+        return Purse(rate, min(whole + tokens, _capacity(rate)), part, own, at)
 
     def wait(self, urgent: bool) -> float:
         """Seconds until ``pays`` would say yes, if nothing else is paid before."""
         if self.pays(urgent):
             return 0.0
         wait = (1.0 - self.whole) / self.rate
-        return wait if urgent else max(wait, (1.0 - self.bulk) / _bulk_rate(self.rate))
+        if urgent:
+            return min(wait, (1.0 - self.own) / _own_rate(self.rate))
+        return max(wait, (1.0 - self.bulk) / _bulk_rate(self.rate))
 
 
 def _bulk_rate(rate: float) -> float:
     return rate * _BULK_TENTHS / 10
+
+
+def _own_rate(rate: float) -> float:
+    return rate * (10 - _BULK_TENTHS) / 10
 
 
 def _capacity(rate: float) -> float:

@@ -7,7 +7,7 @@ from mgate.policy.pacing import Purse, bulk_slots
 
 def test_a_new_purse_holds_a_tenth_of_a_second() -> None:
     purse = Purse.full(100, now=5.0)
-    assert (purse.whole, purse.bulk) == (10.0, 8.0)
+    assert (purse.whole, purse.bulk, purse.own) == (10.0, 8.0, 2.0)
     assert Purse.full(3, now=0).whole == 1.0
 
 
@@ -18,11 +18,29 @@ def test_no_rate_is_no_limit() -> None:
 
 
 def test_a_long_message_leaves_a_debt_that_time_pays() -> None:
-    purse = Purse.full(10, now=0.0).pay(urgent=True, tokens=5)
+    purse = Purse.full(10, now=0.0).pay(urgent=False, tokens=5)
+    assert not purse.pays(urgent=False)
+    assert purse.wait(urgent=False) == pytest.approx(0.625)
+    assert not purse.refill(0.624).pays(urgent=False)
+    assert purse.refill(0.625).pays(urgent=False)
+
+
+def test_the_urgent_does_not_wait_for_the_debt_of_bulk() -> None:
+    purse = Purse.full(30, now=0.0).pay(urgent=False, tokens=6)
+    assert purse.pays(urgent=True)
+    purse = purse.pay(urgent=True, tokens=1)
     assert not purse.pays(urgent=True)
-    assert purse.wait(urgent=True) == pytest.approx(0.5)
-    assert not purse.refill(0.499).pays(urgent=True)
-    assert purse.refill(0.5).pays(urgent=True)
+    assert purse.wait(urgent=True) == pytest.approx(1 / 6)  # what bulk may not use: a fifth of 30 a second
+    assert purse.wait(urgent=False) == pytest.approx(4.6 / 24)
+
+
+def test_a_flood_of_the_urgent_gets_the_rate_and_no_more() -> None:
+    purse, paid, rate = Purse.full(30, now=0.0), 0, 30
+    for tick in range(10_000):
+        purse = purse.refill(tick / 1000)
+        while purse.pays(urgent=True):
+            purse, paid = purse.pay(urgent=True, tokens=1), paid + 1
+    assert paid <= rate * 10 + 3 + 1
 
 
 def test_bulk_spends_its_part_and_leaves_the_rest_to_the_urgent() -> None:
@@ -37,8 +55,9 @@ def test_bulk_spends_its_part_and_leaves_the_rest_to_the_urgent() -> None:
 
 def test_the_urgent_may_spend_everything() -> None:
     purse = Purse.full(100, now=0.0).pay(urgent=True, tokens=10)
-    assert not purse.pays(urgent=True)
     assert not purse.pays(urgent=False)
+    purse = purse.pay(urgent=True, tokens=2)
+    assert not purse.pays(urgent=True)
 
 
 def test_a_refund_never_makes_a_purse_fuller_than_full() -> None:
@@ -57,7 +76,7 @@ def test_a_clock_that_stands_or_steps_back_adds_nothing() -> None:
     st.sampled_from([1.0, 7.0, 10.0, 333.0, 10_000.0]),
     st.lists(st.tuples(st.floats(0, 2), st.booleans(), st.integers(1, 5)), max_size=60),
 )
-def test_nobody_ever_gets_more_than_the_rate_a_burst_and_one_message(
+def test_nobody_ever_gets_more_than_the_rate_two_bursts_and_two_messages(
     rate: float, wishes: list[tuple[float, bool, int]]
 ) -> None:
     now, paid, bulk_paid = 0.0, 0, 0
@@ -69,7 +88,7 @@ def test_nobody_ever_gets_more_than_the_rate_a_burst_and_one_message(
             purse = purse.pay(urgent, parts)
             paid += parts
             bulk_paid += 0 if urgent else parts
-        assert paid <= rate * now + max(1.0, rate * 0.1) + 4.001
+        assert paid <= rate * now + max(1.0, rate * 0.1) + max(1.0, rate * 0.02) + 8.001
         assert bulk_paid <= 0.8 * rate * now + max(1.0, rate * 0.08) + 4.001
 
 
