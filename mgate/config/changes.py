@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from mgate.config.kinds import Plain
+from mgate.config.mtls import PushMtls
 from mgate.config.reading import kinds_of, sections_of
 from mgate.config.tree import Admin, Config, Log, Push, PushClient, Retention, Sms, Spool
 
@@ -46,6 +47,7 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Spool: dict.fromkeys(("reference_days", "journal_days", "min_free", "reserve", "stalled_after"), When.AT_ONCE),
     Retention: dict.fromkeys(("otp", "notice", "marketing"), When.NEXT_PERIOD),
     Push: _PUSH,
+    PushMtls: dict.fromkeys(kinds_of(PushMtls), When.AT_ONCE),
     PushClient: dict.fromkeys(kinds_of(PushClient), When.AT_ONCE),
     Admin: dict.fromkeys(("owner", "group", "mode"), When.AT_ONCE),
     Sms: _SMS,
@@ -107,7 +109,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         running,
         spool=_mixed(running.spool, wanted.spool),
         retention=_mixed(running.retention, wanted.retention),
-        push=msgspec.structs.replace(_mixed(running.push, wanted.push), clients=clients),
+        push=msgspec.structs.replace(_mixed(running.push, wanted.push), mtls=wanted.push.mtls, clients=clients),
         admin=_mixed(running.admin, wanted.admin),
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
         log=_mixed(running.log, wanted.log),

@@ -14,6 +14,7 @@ import msgspec
 
 from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError, Mistake
+from mgate.config.mtls import Known, PushMtls, mistakes_of
 from mgate.config.tree import (
     LOCAL,
     NAME,
@@ -111,6 +112,7 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
     """Every section by its name in the file, in the order of the tree."""
     for name in ("instance", "keys", "spool", "retention", "push"):
         yield name, getattr(config, name)
+    yield "push.mtls", config.push.mtls
     for client in config.push.clients:
         yield f"push.clients.{client.name}", client
     for name in ("admin", "metrics"):
@@ -147,19 +149,20 @@ class _Reading:
         for name in (name for name in tables if name not in _SECTIONS):
             self._unknown("", name, _SECTIONS)
         push = self._table("push", tables.get("push", {}))
-        clients = push.pop("clients", {})
+        clients, over_tls = push.pop("clients", {}), push.pop("mtls", {})
         instance = self._section(Instance, "instance", tables.get("instance", {}))
         keys = self._section(Keys, "keys", tables.get("keys", {}))
         spool = self._section(Spool, "spool", tables.get("spool", {}))
         retention = self._section(Retention, "retention", tables.get("retention", {}))
-        doors = self._section(Push, "push", push, ("clients",))
+        doors = self._section(Push, "push", push, ("clients", "mtls"))
+        mtls = self._section(PushMtls, "push.mtls", over_tls)
         admin = self._section(Admin, "admin", tables.get("admin", {}))
         metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
         accounts = self._accounts(tables.get("sms"))
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
-        if not (instance and keys and spool and retention and doors and admin and metrics and log):
+        if not (instance and keys and spool and retention and doors and mtls and admin and metrics and log):
             return None
         return Config(
             file=self.file,
@@ -168,7 +171,7 @@ class _Reading:
             keys=keys,
             spool=spool,
             retention=retention,
-            push=msgspec.structs.replace(doors, clients=programs),
+            push=msgspec.structs.replace(doors, mtls=mtls, clients=programs),
             admin=admin,
             metrics=metrics,
             sms=accounts,
@@ -179,6 +182,9 @@ class _Reading:
         """What no setting shows by itself."""
         self._check_retention(config)
         self._check_sockets(config)
+        clients = [Known(client.name, client.certificates) for client in config.push.clients]
+        for wrong in mistakes_of(config.push.mtls, [identity.name for identity in getattr(config, "tls", ())], clients):
+            self._wrong(*wrong)
         for client in config.push.clients:
             if client.default_sender and "*" not in client.senders and client.default_sender not in client.senders:
                 self._wrong(

@@ -26,6 +26,7 @@ from mgate.config.kinds import (
     Whole,
     WholeOrAuto,
 )
+from mgate.config.mtls import CertificateNames, PushMtls
 from mgate.model.message import TrafficClass
 
 LOCAL: Final = "local"
@@ -99,6 +100,8 @@ class PushClient(msgspec.Struct, frozen=True, kw_only=True):
         default_sender: the sender of a message that names none; empty for none.
         default_country: the ISO 3166 country whose national formats are read; empty: E.164 only.
         rate: messages a second; 0 for no limit.
+        connections: at most so many at a time, over its socket and over TLS.
+        certificates: what its certificates are known by at [push.mtls]; none: it has its socket only.
     """
 
     name: str
@@ -111,6 +114,8 @@ class PushClient(msgspec.Struct, frozen=True, kw_only=True):
     default_sender: Annotated[str, _SENDER_OR_NONE] = ""
     default_country: Annotated[str, Country()] = ""
     rate: Annotated[int, Whole(0, 100_000, "messages a second, 0 for no limit")] = 0
+    connections: Annotated[int, Whole(1, 10_000)] = 128
+    certificates: Annotated[tuple[str, ...], CertificateNames()] = ()
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,10 +123,11 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: the folder of the sockets: ``push.sock`` for ``local``, ``push-NAME.sock`` for others.
-        connections: at most so many at a time, over all sockets.
+        connections: at most so many at a time, over all sockets and over TLS.
         results: at most so many bytes of batch results wait on one connection; then it is not read any more.
         results_total: the same over all connections.
         stuck_after: a connection that takes or sends nothing for so long, while mgate waits for it, is dropped.
+        mtls: the same API over TLS.
         clients: every client; ``local`` is always among them, first.
     """
 
@@ -130,6 +136,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     results: Annotated[int, Size("64KiB", "64MiB")] = 4 << 20
     results_total: Annotated[int, Size("64KiB", "1GiB")] = 32 << 20
     stuck_after: Annotated[float, Span("1s", "1h")] = 30.0
+    mtls: PushMtls = PushMtls()
     clients: tuple[PushClient, ...] = ()
 
 
