@@ -115,9 +115,8 @@ def _said(row: Row, ref: str) -> dict[str, object]:
     if "\0" in text:
         _refuse(Code.NUL, "text")
     said: dict[str, object] = {"ref": ref, "to": row.to, "text": text}
-    for name, value in (("class", row.traffic), ("sender", row.sender), ("group", row.group)):
-        if value:
-            said[name] = value
+    words = (("class", row.traffic), ("sender", row.sender), ("group", row.group))
+    said.update((name, value) for name, value in words if value)
     if row.expires:
         said["not_after"] = _moment(row.expires, "expires")
     if row.not_before:
