@@ -16,6 +16,9 @@ from mgate.policy.pacing import bulk_slots
 
 _LAST_REFERENCE: Final = 0xFFFF
 
+_SPARE_OF: Final = 2
+"""Slots that the reserve must have, so that one of them is kept free."""
+
 
 class Slots:
     """Counts who holds which slot of one route."""
@@ -30,6 +33,7 @@ class Slots:
         self._windows = tuple(windows)
         self._free = list(windows)
         self._bulk_free = [bulk_slots(window) for window in windows]
+        self._reserves = [window - bulk_slots(window) for window in windows]
         self._holders: dict[int, Slot] = {}
         self._reference = first_reference - 1
 
@@ -49,6 +53,7 @@ class Slots:
             bulk_slots(now) - bulk_slots(was) + free for was, now, free in zip(before, after, bulk_free, strict=True)
         ]
         self._windows = after
+        self._reserves = [window - bulk_slots(window) for window in after]
         self.total = sum(after)
 
     def window_of(self, bind: int) -> int:
@@ -65,11 +70,17 @@ class Slots:
         return self._windows[bind] - self._free[bind]
 
     def room(self, binds: Sequence[int], urgent: bool) -> int:
-        """How many slots of these binds such traffic may still take."""
-        room = 0
+        """How many slots of these binds such traffic may still take.
+
+        Where the reserve has two slots or more, bulk leaves one slot free even when urgent traffic fills the reserve:
+        the next code would have to wait for an answer of the operator.
+        """
+        room = free = reserve = 0
         for bind in binds:
             room += self._room_on(bind, urgent)
-        return room
+            free += self._free[bind]
+            reserve += self._reserves[bind]
+        return room if urgent or reserve < _SPARE_OF else max(min(room, free - 1), 0)
 
     def reserve(self, parts: int, binds: Sequence[int], urgent: bool, begun_on: int = -1) -> tuple[Slot, ...]:
         """A slot for each of up to ``parts`` parts of one message, as many as there is room for.
@@ -78,6 +89,7 @@ class Slots:
         room, else to the emptiest; only what finds no room there goes to another.
         """
         taken: list[Slot] = []
+        parts = min(parts, self.room(binds, urgent))
         while len(taken) < parts:
             bind = begun_on
             room = self._room_on(bind, urgent) if bind in binds else 0
@@ -91,9 +103,9 @@ class Slots:
     def reserve_each(self, messages: int, binds: Sequence[int], urgent: bool) -> list[Slot]:
         """A slot for each of so many messages of one part, each on the bind that is the emptiest then; as many as there
         is room for."""
+        messages = min(messages, self.room(binds, urgent))
         if len(binds) == 1:
-            bind = binds[0]
-            return self._take(bind, urgent, min(self._room_on(bind, urgent), messages))
+            return self._take(binds[0], urgent, messages)
         emptiest = [(-room, place) for place, bind in enumerate(binds) if (room := self._room_on(bind, urgent))]
         heapify(emptiest)
         taken: list[Slot] = []

@@ -4,8 +4,7 @@ A token is the right to send one PDU. Three buckets fill at once: the whole rate
 the part that it may not. Bulk pays out of the first two, so that it can never use more than its part; urgent traffic
 may use everything. A bucket holds a tenth of a second's tokens, one at least: what was not used earlier is no right to
 a burst. All parts of a message are paid at once, into debt if need be, so that a long message is never left half sent
-for want of tokens. An urgent message does not wait for bulk's debt: what bulk may not use is there for it (a code behind
-a campaign of three parts waited 42 ms in the middle, and 146 at the 99th percentile, on an account of 30 a second).
+for want of tokens. An urgent message does not wait for the debt of bulk: what bulk may not use is there for it.
 """
 
 from __future__ import annotations

@@ -30,6 +30,25 @@ def test_a_closed_bind_lends_nothing() -> None:
     assert slots.reserve(1, (), urgent=True) == ()
 
 
+def test_bulk_leaves_a_slot_for_the_next_code_when_codes_fill_the_reserve() -> None:
+    slots = Slots("sms:op-a", (10,))
+    assert len(slots.reserve(2, (0,), urgent=True)) == 2
+    bulk = slots.reserve(9, (0,), urgent=False)
+    assert (len(bulk), slots.room((0,), urgent=False), slots.room((0,), urgent=True)) == (7, 0, 1)
+    slots.reserve(1, (0,), urgent=True)
+    slots.free(bulk[0].reference)
+    assert (slots.room((0,), urgent=False), slots.room((0,), urgent=True)) == (0, 1)
+
+
+def test_one_slot_is_spared_over_all_binds_and_none_where_the_reserve_has_but_one() -> None:
+    two = Slots("sms:op-a", (10, 10))
+    two.reserve_each(4, (0, 1), urgent=True)
+    assert two.room((0, 1), urgent=False) == 15
+    small = Slots("sms:op-a", (5,))
+    small.reserve(1, (0,), urgent=True)
+    assert small.room((0,), urgent=False) == 4
+
+
 def test_references_wrap_and_skip_those_in_use() -> None:
     slots = Slots("sms:op-a", (10,), 0xFFFE)
     held = [slot.reference for slot in slots.reserve(4, (0,), urgent=True)]
