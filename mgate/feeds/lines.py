@@ -22,6 +22,7 @@ class EventLine(msgspec.Struct, frozen=True, gc=False):
         event: what happened; ``reason``: why, or empty.
         may_have_been_sent: whether any attempt had been written to a link by then.
         time: RFC 3339 in UTC, with milliseconds; ``parts``: of the message.
+        channel, operator: by which it went, or is to go; absent where that is not known.
     """
 
     cursor: str
@@ -33,6 +34,8 @@ class EventLine(msgspec.Struct, frozen=True, gc=False):
     may_have_been_sent: bool
     time: str
     parts: int
+    channel: str | msgspec.UnsetType = msgspec.UNSET
+    operator: str | msgspec.UnsetType = msgspec.UNSET
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -41,7 +44,7 @@ _encode = msgspec.json.Encoder().encode_lines
 
 def render(events: Sequence[FeedEvent], prefix: str) -> bytes:
     """The lines of these events; ``prefix``: with which their cursors begin."""
-    second, unset, raw = _second, msgspec.UNSET, msgspec.Raw
+    second, unset, raw, way = _second, msgspec.UNSET, msgspec.Raw, _way
     return _encode(
         [
             EventLine(
@@ -54,6 +57,7 @@ def render(events: Sequence[FeedEvent], prefix: str) -> bytes:
                 event.may_have_been_sent,
                 f"{second(event.at // 1000)}.{event.at % 1000:03d}Z",
                 event.parts,
+                *way(event.route),
                 raw(event.meta) if event.meta else unset,
             )
             for event in events
@@ -61,9 +65,20 @@ def render(events: Sequence[FeedEvent], prefix: str) -> bytes:
     )
 
 
+def way_of(route: str) -> tuple[str, str]:
+    """Channel and operator of a route such as ``sms:op-a``; empty ones for none."""
+    channel, _, operator = route.partition(":")
+    return channel, operator
+
+
 def moment(at: int) -> str:
     """Milliseconds since 1970 as RFC 3339 in UTC."""
     return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _way(route: str) -> tuple[str | msgspec.UnsetType, str | msgspec.UnsetType]:
+    return way_of(route) if route else (msgspec.UNSET, msgspec.UNSET)
 
 
 @lru_cache(maxsize=1024)

@@ -185,9 +185,11 @@ def _feed_event() -> Schema:
         "may_have_been_sent": {"type": "boolean"},
         "time": {"type": "string", "format": "date-time"},
         "parts": {"type": "integer", "minimum": 1, "maximum": MAX_PARTS},
+        "channel": {"type": "string", "description": "By which it went, or is to go, such as sms; absent if not known"},
+        "operator": {"type": "string", "description": "The account of the operator; absent if not known"},
         "meta": {"description": "As you gave it; absent when you gave none"},
     }
-    return _object(properties, [name for name in properties if name != "meta"])
+    return _object(properties, [name for name in properties if name not in {"channel", "operator", "meta"}])
 
 
 def _describe() -> Schema:

@@ -23,6 +23,7 @@ class FeedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     Attributes:
         client: whose message it is; empty for an inbound one. ``ref`` and ``meta``: as the client gave them.
         at: milliseconds since 1970.
+        route: by which it went, or is to go, such as ``sms:op-a``; empty for an inbound one, and in old runs.
     """
 
     sequence: int
@@ -35,6 +36,7 @@ class FeedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at: int
     parts: int
     meta: bytes
+    route: str = ""
 
     def __repr__(self) -> str:
         return f"FeedEvent({self.sequence}, {self.event})"

@@ -396,7 +396,7 @@ def _events(turn: Turn, shelf: ShelfOnSqlite) -> list[FeedEvent]:
     events = [
         FeedEvent(
             told.sequence, row.id, row.client, heads[row.id].ref, told.event, told.reason, told.may_have_been_sent,
-            told.at, row.parts, heads[row.id].meta,
+            told.at, row.parts, heads[row.id].meta, row.route,
         )
         for row, told in journal
     ]  # fmt: skip

@@ -21,9 +21,9 @@ AT = 1_800_000_000_000
 _T = TypeVar("_T")
 
 
-def event(sequence: int, client: str = "local", meta: bytes = b"", ref: str = "") -> FeedEvent:
+def event(sequence: int, client: str = "local", meta: bytes = b"", ref: str = "", route: str = "") -> FeedEvent:
     return FeedEvent(
-        sequence, (1 << 60) + sequence, client, ref or f"r{sequence}", "sent", "", True, AT + sequence, 1, meta
+        sequence, (1 << 60) + sequence, client, ref or f"r{sequence}", "sent", "", True, AT + sequence, 1, meta, route
     )
 
 

@@ -58,16 +58,21 @@ def test_a_cursor_of_another_database_is_told_apart() -> None:
 
 
 def test_a_line_says_all_of_an_event() -> None:
-    (line,) = render([event(42, meta=b'{"a":[1,{"b":"\xd0\x96"}]}', ref='q"\u2028')], CURSORS.prefix).splitlines()
+    said = event(42, meta=b'{"a":[1,{"b":"\xd0\x96"}]}', ref='q"\u2028', route="sms:op-a")
+    (line,) = render([said], CURSORS.prefix).splitlines()
     assert json.loads(line) == {
         "cursor": CURSORS.show(42), "sequence": 42, "id": show_id((1 << 60) + 42), "ref": 'q"\u2028', "event": "sent",
         "reason": "", "may_have_been_sent": True, "time": "2027-01-15T08:00:00.042Z", "parts": 1,
-        "meta": {"a": [1, {"b": "Ж"}]},
+        "channel": "sms", "operator": "op-a", "meta": {"a": [1, {"b": "Ж"}]},
     }  # fmt: skip
 
 
 def test_no_meta_is_no_field() -> None:
     assert "meta" not in json.loads(render([event(1)], CURSORS.prefix))
+
+
+def test_an_event_whose_way_is_not_known_names_none() -> None:
+    assert not {"channel", "operator"} & json.loads(render([event(1)], CURSORS.prefix)).keys()
 
 
 @given(st.integers(0, 4_000_000_000_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from mgate.spool.rows import Row
 from mgate.spool.sealing import JOURNAL_GROUP, Sealing
 from mgate.spool.store import SqliteStore
 from mgate.spool.verbs import KeepInbound, NewInbound, NewMessage, Trim
-from tests.conformance.player import NOW, OK, Place, Player, message, number_of, same_number
+from tests.conformance.player import NOW, OK, ROUTE, Place, Player, message, number_of, same_number
 from tests.unit.spool.test_model import NoPast
 
 DAY = 86_400_000
+VECTORS = Path(__file__).parents[2] / "vectors"
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def box(ring: Keyring) -> Box:
 
 
 def event(sequence: int) -> FeedEvent:
-    return FeedEvent(sequence, 7, "local", f"ref {sequence}", "sent", "", True, NOW, 1, b'{"a":1}')
+    return FeedEvent(sequence, 7, "local", f"ref {sequence}", "sent", "", True, NOW, 1, b'{"a":1}', ROUTE)
 
 
 def chain(box: Box, *sizes: int, now: int = NOW) -> list[StoredEvents]:
@@ -105,6 +107,15 @@ def test_runs_go_with_the_key_of_their_period_and_those_of_other_days_stay(ring:
     assert open_runs(box, [later]) == [event(3)]
 
 
+def test_a_run_of_before_events_bore_their_route_is_still_read() -> None:
+    plain = bytes.fromhex(json.loads((VECTORS / "journal-run-v1.json").read_bytes())["plain"])
+    as_it_is = Box(lambda _now: 1, lambda _first, _period, _plain: b"", lambda _first, _period, sealed: sealed)
+    assert open_runs(as_it_is, [StoredEvents(41, 2, 1, plain)]) == [
+        FeedEvent(41, (1 << 60) + 16, "local", "login-482913", "sent", "", True, NOW + 123, 2, b'{"branch":"7"}', ""),
+        FeedEvent(42, (1 << 60) + 32, "", "", "inbound", "sms:op-a", False, NOW + 124, 1, b"", ""),
+    ]
+
+
 # ---- the journal of a spool ----------------------------------------------------------------------------------------
 
 
@@ -153,7 +164,7 @@ def test_one_commit_is_one_run_and_bears_the_clients_own_words(spool: Spool) -> 
     (run,) = player.reader.events(0, 10)
     assert (run.first, run.events) == (1, 2)
     assert spool.events() == [
-        FeedEvent(n, number_of(n), "local", f"words of envelope {n}", "accepted", "", False, NOW, 1, b"{}")
+        FeedEvent(n, number_of(n), "local", f"words of envelope {n}", "accepted", "", False, NOW, 1, b"{}", ROUTE)
         for n in (1, 2)
     ]
     player.pass_time(5)
@@ -161,7 +172,7 @@ def test_one_commit_is_one_run_and_bears_the_clients_own_words(spool: Spool) -> 
     assert player.reader.last_event() == 2
     player.end(number_of(1), OK)
     assert spool.events(2) == [
-        FeedEvent(3, number_of(1), "local", "words of envelope 1", "sent", "", True, NOW + 5, 1, b"{}")
+        FeedEvent(3, number_of(1), "local", "words of envelope 1", "sent", "", True, NOW + 5, 1, b"{}", ROUTE)
     ]
 
 
