@@ -61,11 +61,13 @@ class Purse(NamedTuple):
         if not rate or now <= at:
             return self
         gone = now - at
-        filled = [
-            min(tokens + gone * part, _capacity(part))
-            for tokens, part in ((whole, rate), (bulk, _bulk_rate(rate)), (own, _own_rate(rate)))
-        ]
-        return Purse(rate, *filled, now)
+        return Purse(
+            rate,
+            _filled(whole, gone, rate),
+            _filled(bulk, gone, _bulk_rate(rate)),
+            _filled(own, gone, _own_rate(rate)),
+            now,
+        )
 
     def pays(self, urgent: bool) -> bool:
         """Whether a message may be begun now."""
@@ -119,6 +121,10 @@ def _bulk_rate(rate: float) -> float:
 
 def _own_rate(rate: float) -> float:
     return rate * (10 - _BULK_TENTHS) / 10
+
+
+def _filled(tokens: float, gone: float, rate: float) -> float:
+    return min(tokens + gone * rate, _capacity(rate))
 
 
 def _capacity(rate: float) -> float:
