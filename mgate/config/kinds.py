@@ -249,6 +249,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceOrNone:
+    """The path of a file, or ``""`` for none, which the tree holds as None."""
+
+    @property
+    def allowed(self) -> str:
+        return f'{Place().allowed}, or "" for none'
+
+    def read(self, value: object, home: Path) -> Path | None:
+        return None if value in ("", None) else Place().read(value, home)
+
+    def show(self, value: object, home: Path) -> Plain:
+        return "" if value is None else Place().show(value, home)
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Where to listen: the path of a UNIX socket, or a loopback address with its port."""
 
