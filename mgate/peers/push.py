@@ -1,4 +1,4 @@
-"""`tools/push SOCKET`: push made-up messages and write down what was told.
+"""`tools/push PLACE`: push made-up messages and write down what was told.
 
 A daemon that dies and comes back finds the same references again: what had no answer is pushed until it has one.
 """
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from mgate.peers.fingerprint import Fingerprint
 from mgate.peers.links import Answer, BatchLink, BrokeProtocol, Link, SingleLink
+from mgate.peers.places import Connector, Place, port_of
 from mgate.peers.told import Told, ToldLedger
 from mgate.peers.traffic import Draft, Maker, Mix
 
@@ -23,10 +24,10 @@ MOST_AHEAD: Final = 0.1  # seconds of the rate that may be made up for after a p
 
 
 class Plan(NamedTuple):
-    """How to push: `messages` in all (0: until stopped), `rate` a second (0: as fast as it goes), over `connections`;
-    `window` lines of a batch without an answer on each, 0 for single pushes."""
+    """Where to push, and how: `messages` in all (0: until stopped), `rate` a second (0: as fast as it goes), over
+    `connections`; `window` lines of a batch without an answer on each, 0 for single pushes."""
 
-    socket: Path
+    place: Place
     messages: int = 1000
     rate: float = 0.0
     connections: int = 1
@@ -43,6 +44,7 @@ class Pusher:
 
     def __init__(self, plan: Plan, maker: Maker, ledger: ToldLedger) -> None:
         self._plan = plan
+        self._connector = Connector(plan.place)
         self._maker = maker
         self._ledger = ledger
         self._again: deque[Draft] = deque()
@@ -134,12 +136,11 @@ class Pusher:
 
     async def _keep_linked(self) -> None:
         """One connection after another until nothing is left to push."""
-        loop = asyncio.get_running_loop()
         while not self.exhausted():
-            ended: asyncio.Future[None] = loop.create_future()
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             link = self._link(ended)
             try:
-                await loop.create_unix_connection(lambda link=link: link, str(self._plan.socket))  # type: ignore[misc]  # bound now
+                await self._connector.connect(lambda link=link: link)  # type: ignore[misc]  # bound now
             except OSError:
                 # Nothing is made while nobody listens, so that no open message starts the patience by itself.
                 self._away = not self._links
@@ -183,7 +184,7 @@ class Pusher:
                 answered, heard = self.answered, now
             elif now - heard > patience:
                 what = f"{self._open} messages have had no answer" if self._open else "nobody has listened"
-                raise TimeoutError(f"{what} for {patience:g} s on {self._plan.socket}")
+                raise TimeoutError(f"{what} for {patience:g} s on {self._plan.place}")
 
     def _leave_unanswered(self) -> None:
         for draft in (*self._again, *(draft for _, _, draft in self._later)):
@@ -214,9 +215,13 @@ def shares(text: str) -> dict[str, float]:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tools/push", description="Push made-up messages into a push socket of mgate."
+        prog="tools/push", description="Push made-up messages into mgate, by a push socket or over mutual TLS."
     )
-    parser.add_argument("socket", type=Path, help="the push socket, such as demo/run/push.sock")
+    parser.add_argument("place", help="the push socket, such as demo/run/push.sock, or https://HOST:PORT")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="https: the only authority that is believed, PEM")
+    parser.add_argument("--cert", type=Path, metavar="FILE", help="https: our certificate, PEM")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="https: its key, PEM")
+    parser.add_argument("--name", default="", help="https: the name that the server must have (default: HOST)")
     parser.add_argument("--messages", type=int, default=1000, help="how many (default 1000; 0: until Ctrl-C)")
     parser.add_argument("--rate", type=float, default=0.0, help="messages a second (default: as fast as it goes)")
     parser.add_argument("--connections", type=int, default=1, help="kept connections (default 1)")
@@ -232,16 +237,28 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def _place(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Place:
+    if "://" not in given.place:
+        return Path(given.place)
+    if not (given.ca and given.cert and given.key):
+        parser.error("https wants --ca, --cert and --key")
+    try:
+        return port_of(given.place, given.ca, given.cert, given.key, given.name)
+    except ValueError as error:
+        parser.error(str(error))
+
+
 def main() -> int:
     """The command line; the exit status: 0 all taken, 1 some refused or unanswered."""
-    given = _arguments().parse_args()
+    parser = _arguments()
+    given = parser.parse_args()
     mix = Mix(plain=given.plain)
     if given.classes:
         mix = mix._replace(classes=given.classes)
     if given.parts:
         mix = mix._replace(parts={int(parts): share for parts, share in given.parts.items()})
     window = 0 if given.single else given.window
-    plan = Plan(given.socket, given.messages, given.rate, given.connections, window)
+    plan = Plan(_place(parser, given), given.messages, given.rate, given.connections, window)
     ledger = ToldLedger(given.ledger)
     pusher = Pusher(plan, Maker(given.seed, mix, Fingerprint.from_file(given.hash_key_file)), ledger)
     began = time.process_time()

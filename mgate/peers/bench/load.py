@@ -10,12 +10,12 @@ import time
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from mgate.peers.fingerprint import Fingerprint
 from mgate.peers.house import HouseError
 from mgate.peers.links import Answer, BatchLink, Link, SingleLink
+from mgate.peers.places import Connector, Place
 from mgate.peers.traffic import GSM_BODY, LIVES, UCS2_BODY, Draft
 
 NO_PROGRESS: Final = 60.0
@@ -182,21 +182,21 @@ class Load:
 
     # ---- the run ----
 
-    async def run(self, socket: Path) -> None:
+    async def run(self, place: Place) -> None:
         """Push all of it.
 
         Raises:
             HouseError: a message was refused, or nothing was answered for a minute, or the daemon hung up.
             BrokeProtocol: the daemon answered what its documentation does not allow.
         """
-        loop = asyncio.get_running_loop()
+        loop, connector = asyncio.get_running_loop(), Connector(place)
         ended: list[asyncio.Future[None]] = []
         for _ in range(self._plan.connections or 1):
             future: asyncio.Future[None] = loop.create_future()
             ended.append(future)
             link = self._link(future)
             self._links.append(link)
-            await loop.create_unix_connection(lambda link=link: link, str(socket))  # type: ignore[misc]  # bound now
+            await connector.connect(lambda link=link: link)  # type: ignore[misc]  # bound now
         # Connections take their time; the schedule begins when all stand.
         self.began = self._clock()
         pumping = loop.create_task(self._pump())
