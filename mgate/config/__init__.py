@@ -15,6 +15,7 @@ from mgate.config.changes import Change, When, differences, taken_up
 from mgate.config.kinds import Loopback, Plain, UnixSocket, read_span, show_size, show_span
 from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.reading import Setting, changed, find_config, read, settings
+from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tree import (
     LOCAL,
     Admin,
@@ -36,6 +37,7 @@ __all__ = [
     "Change",
     "Config",
     "ConfigError",
+    "CoreSource",
     "Instance",
     "Keys",
     "Log",
@@ -48,6 +50,7 @@ __all__ = [
     "Retention",
     "Setting",
     "Sms",
+    "SourceCall",
     "Spool",
     "UnixSocket",
     "When",

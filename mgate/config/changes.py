@@ -16,6 +16,7 @@ import msgspec
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
 from mgate.config.reading import kinds_of, sections_of
+from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tree import Admin, Config, Log, Push, PushClient, Retention, Sms, Spool
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -41,7 +42,7 @@ _SMS: Final = {
     **dict.fromkeys(("host", "port", "system_id", "password_file", "system_type"), When.ANEW),
     **dict.fromkeys(("enquire_link", "response_limit"), When.NEXT_CONNECTION),
     **dict.fromkeys(("plain_tcp", "binds", "window", "rate", "source_ton", "source_npi"), When.AT_ONCE),
-    **dict.fromkeys(("reconnect_min", "reconnect_max", "bad_password_wait"), When.AT_ONCE),
+    **dict.fromkeys(("reconnect_min", "reconnect_max", "bad_password_wait", "price", "currency"), When.AT_ONCE),
 }
 _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Spool: dict.fromkeys(("reference_days", "journal_days", "min_free", "reserve", "stalled_after"), When.AT_ONCE),
@@ -51,6 +52,8 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     PushClient: dict.fromkeys(kinds_of(PushClient), When.AT_ONCE),
     Admin: dict.fromkeys(("owner", "group", "mode"), When.AT_ONCE),
     Sms: _SMS,
+    CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
+    SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
     Log: {"level": When.AT_ONCE},
 }
 """Every setting that a running daemon can take up. Any other needs a restart."""
@@ -112,6 +115,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         push=msgspec.structs.replace(_mixed(running.push, wanted.push), mtls=wanted.push.mtls, clients=clients),
         admin=_mixed(running.admin, wanted.admin),
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
+        sources=wanted.sources,
         log=_mixed(running.log, wanted.log),
     )
 
@@ -127,6 +131,8 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
+    if isinstance(struct, CoreSource | SourceCall):
+        return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE
     return When.RESTART

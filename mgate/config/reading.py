@@ -12,9 +12,11 @@ from typing import Final, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from mgate.config import sources as core
 from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.mtls import Known, PushMtls, mistakes_of
+from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tree import (
     LOCAL,
     NAME,
@@ -41,7 +43,7 @@ the live spool, 3 days of a receipt's patience, one day of its period."""
 SOCKET_PATH_BYTES: Final = 107
 """The longest path that a UNIX socket may have (unix(7), sun_path)."""
 
-_SECTIONS: Final = ("instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "log")
+_SECTIONS: Final = ("instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "sources", "log")
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -119,6 +121,10 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield name, getattr(config, name)
     for account in config.sms:
         yield f"sms.{account.name}", account
+    for source in config.sources:
+        yield f"sources.{source.name}", source
+        for call in source.calls:
+            yield f"sources.{source.name}.calls.{call.name}", call
     yield "log", config.log
 
 
@@ -159,6 +165,7 @@ class _Reading:
         admin = self._section(Admin, "admin", tables.get("admin", {}))
         metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
         accounts = self._accounts(tables.get("sms"))
+        sources = self._sources(tables.get("sources", {}))
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
@@ -175,6 +182,7 @@ class _Reading:
             admin=admin,
             metrics=metrics,
             sms=accounts,
+            sources=sources,
             log=log,
         )
 
@@ -196,6 +204,17 @@ class _Reading:
             if account.reconnect_max < account.reconnect_min:
                 least = show_span(account.reconnect_min)
                 self._wrong(f"sms.{account.name}", "reconnect_max", f'is below reconnect_min, which is "{least}"')
+            if bool(account.price) != bool(account.currency):
+                missing = "currency" if account.price else "price"
+                self._wrong(
+                    f"sms.{account.name}", missing, "is missing: a price has a currency, and a currency a price"
+                )
+
+        taken = {client.name: f"push.clients.{client.name}" for client in config.push.clients}
+        known = getattr(config, "tls", None)
+        identities = None if known is None else [each.name for each in known if each.certificate is not None]
+        for mistake in core.mistakes_of(config.sources, taken, identities):
+            self._wrong(*mistake)
 
     def _check_retention(self, config: Config) -> None:
         least = (config.spool.reference_days + RETENTION_MARGIN_DAYS) * 86_400.0
@@ -245,6 +264,20 @@ class _Reading:
             for name, table in found.items()
         ]
         return tuple(client for client in read if client is not None)
+
+    def _sources(self, tables: object) -> tuple[CoreSource, ...]:
+        found = {name: self._table(f"sources.{name}", each) for name, each in self._named("sources", tables).items()}
+        read = []
+        for name, table in found.items():
+            calls = self._calls(f"sources.{name}.calls", table.pop("calls", {}))
+            source = self._section(CoreSource, f"sources.{name}", table, ("calls",), name=name, calls=calls)
+            read += [source] if source is not None else []
+        return tuple(read)
+
+    def _calls(self, section: str, tables: object) -> tuple[SourceCall, ...]:
+        named = self._named(section, tables)
+        read = [self._section(SourceCall, f"{section}.{name}", table, name=name) for name, table in named.items()]
+        return tuple(call for call in read if call is not None)
 
     def _named(self, section: str, tables: object) -> dict[str, object]:
         """The sub-tables of a section whose names the operator chose."""

@@ -192,18 +192,20 @@ class Wrong(NamedTuple):
     problem: str
 
 
-def mistakes_of(sources: Sequence[CoreSource], taken: Mapping[str, str], identities: Sequence[str]) -> Iterator[Wrong]:
+def mistakes_of(
+    sources: Sequence[CoreSource], taken: Mapping[str, str], identities: Sequence[str] | None
+) -> Iterator[Wrong]:
     """What no setting of these shows by itself.
 
     Args:
         taken: the names of other clients, and the section of each.
-        identities: the names of the sections [tls.NAME] that have a certificate to show.
+        identities: the names of the sections [tls.NAME] that have a certificate to show; None: they are not looked at.
     """
     for source in sources:
         section = f"sources.{source.name}"
         if source.name in taken:
             yield Wrong(section, "", f"is a client's name already, of [{taken[source.name]}]; give the source another")
-        if source.tls not in identities:
+        if identities is not None and source.tls not in identities:
             known = ", ".join(identities) or "none yet"
             yield Wrong(
                 section, "tls", f"there is no [tls.{source.tls}] with a certificate to show; those are: {known}"

@@ -27,6 +27,7 @@ from mgate.config.kinds import (
     WholeOrAuto,
 )
 from mgate.config.mtls import CertificateNames, PushMtls
+from mgate.config.sources import CoreSource
 from mgate.model.message import TrafficClass
 
 LOCAL: Final = "local"
@@ -44,6 +45,11 @@ _SENDER: Final = Text(
 )
 _SENDER_OR_ANY: Final = Text(rf"\*|{_SENDER.pattern}", f'"*" for any, or {_SENDER.meaning}')
 _SENDER_OR_NONE: Final = Text(rf"(?:{_SENDER.pattern})?", f'{_SENDER.meaning}; "" for none')
+
+_PRICE: Final = Text(
+    r"([0-9]{1,6}(\.[0-9]{1,6})?)?", 'a decimal number in quotes, such as "0.014", with up to 6 digits on either side'
+)
+_CURRENCY: Final = Text("([A-Z]{3})?", 'the three capital letters of a currency in ISO 4217, such as "BYN"')
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +178,7 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
         reconnect_min, reconnect_max: between them grows the time between two tries to connect.
         bad_password_wait: seconds to wait after the operator refused the password, lest it locks the account.
         source_ton, source_npi: of the sender's address; None: by the look of the sender.
+        price: of one part, a decimal number in ``currency`` (ISO 4217); both empty: not known, and no cost is told.
     """
 
     name: str
@@ -193,6 +200,8 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
     bad_password_wait: Annotated[float, Span("1s", "1d")] = 300.0
     source_ton: Annotated[int | None, WholeOrAuto(7)] = None
     source_npi: Annotated[int | None, WholeOrAuto(18)] = None
+    price: Annotated[str, _PRICE] = ""
+    currency: Annotated[str, _CURRENCY] = ""
 
     @property
     def route(self) -> str:
@@ -212,6 +221,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: the file it came from; ``home``: its folder, where relative paths begin.
         sms: the operator accounts; one for now.
+        sources: the databases that messages are taken from.
     """
 
     file: Path
@@ -224,6 +234,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     admin: Admin
     metrics: Metrics
     sms: tuple[Sms, ...]
+    sources: tuple[CoreSource, ...] = ()
     log: Log
 
     @property

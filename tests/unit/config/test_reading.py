@@ -155,6 +155,11 @@ def test_a_mistake_is_named_with_its_place_and_what_is_allowed(tmp_path: Path, t
             'port = 2775\nreconnect_max = "1s"\nreconnect_min = "2s"',
             "reconnect_max: is below reconnect_min",
         ),
+        ("port = 2775", 'port = 2775\nprice = "0.014"', "currency: is missing: a price has a currency"),
+        ("port = 2775", 'port = 2775\ncurrency = "BYN"', "price: is missing: a price has a currency"),
+        ("port = 2775", "port = 2775\nprice = 0.014", "price: 0.014 is not allowed; allowed: a decimal number in quotes"),
+        ("port = 2775", 'port = 2775\nprice = "0,014"', 'price: "0,014" is not allowed; allowed: a decimal number'),
+        ("port = 2775", 'port = 2775\ncurrency = "byn"', 'currency: "byn" is not allowed; allowed: the three capital'),
         ("system_id", "system_ids", "[sms.op-a] system_ids: is not a setting; did you mean system_id?"),
         ("[sms.op-a]", "[sms.OP]", "[sms.OP]: is not a name"),
     ],
@@ -264,7 +269,7 @@ def test_retention_has_a_setting_for_every_group_of_the_classes() -> None:
 
 
 def shipped_with_every_default_said() -> str:
-    return re.sub(r"^#(\w+ = )", r"\1", SHIPPED.read_text(), flags=re.MULTILINE)
+    return re.sub(r"^#(\w+ = |\[)", r"\1", SHIPPED.read_text(), flags=re.MULTILINE)
 
 
 def test_the_shipped_file_is_a_configuration_that_changes_nothing() -> None:
