@@ -21,7 +21,7 @@ from mgate.intake.shape import canonical, read_object
 from mgate.model.entry import Submission
 from mgate.model.message import TrafficClass
 from mgate.model.ports import Refusal
-from mgate.model.source import Row
+from mgate.model.source import Row, reference_of
 
 _COLUMNS: Final = {"not_after": "expires", "ref": "key", "class": "traffic"}
 """What a row calls the fields of a push."""
@@ -69,12 +69,9 @@ class _Stop(Exception):
 
 def reference(row: Row, rules: RowRules) -> str | Refused:
     """The name of the row's message: ``key``, or ``key/version``. No two rows of a source share one."""
-    if not rules.versioned:
-        return row.key
     # With a slash in the version two rows could have one name, and the second would be taken for the first.
-    if "/" in row.version:
-        return Refused(Code.BAD_VALUE.word, "version: a version may have no slash")
-    return f"{row.key}/{row.version}"
+    name = reference_of(row.key, row.version, versioned=rules.versioned)
+    return Refused(Code.BAD_VALUE.word, "version: a version may have no slash") if name is None else name
 
 
 def read_row(row: Row, rules: RowRules, now: float) -> Submission | Refused:

@@ -51,6 +51,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return f"Row({self.key!r} version {self.version!r})"
 
 
+def reference_of(key: str, version: str, *, versioned: bool) -> str | None:
+    """The reference of a row's message: its key, or key and version where rows of the source have versions, an empty
+    one too. No two rows of a source share one; None for a version with a slash, which would let them."""
+    if not versioned:
+        return key
+    return None if "/" in version else f"{key}/{version}"
+
+
+def identity_of(reference: str, *, versioned: bool) -> tuple[str, str]:
+    """The key and version behind a reference."""
+    if not versioned:
+        return reference, ""
+    key, _, version = reference.rpartition("/")
+    return key, version
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a row, as the result table is told it. It is written once or often, the outcome is the same.
 

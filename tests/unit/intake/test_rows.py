@@ -14,7 +14,7 @@ from mgate.intake.normal import USUAL, Form, Normaliser
 from mgate.intake.rows import Refused, RowRules, read_row, reference
 from mgate.model.entry import Submission
 from mgate.model.message import Secret, TrafficClass
-from mgate.model.source import Row
+from mgate.model.source import Row, identity_of, reference_of
 
 NOW = 1_800_000_000.0
 CLIENT = PushClient("core", frozenset(TrafficClass) - {TrafficClass.MARKETING}, default_sender="EXBANK")
@@ -64,6 +64,13 @@ def test_no_two_rows_share_a_reference(identities: list[tuple[str, str]]) -> Non
     rules = replace(RULES, versioned=True)
     names = [reference(row(key, version=version), rules) for key, version in identities]
     assert names[0] != names[1] or any(isinstance(name, Refused) for name in names)
+
+
+@given(st.text("a/", max_size=4), st.text("ab", max_size=4), st.booleans())
+def test_a_reference_leads_back_to_its_row(key: str, version: str, versioned: bool) -> None:
+    name = reference_of(key, version, versioned=versioned)
+    assert name is not None
+    assert identity_of(name, versioned=versioned) == (key, version if versioned else "")
 
 
 @pytest.mark.parametrize(
