@@ -5,7 +5,7 @@ The question runs on a reader's thread; what it finds is opened here, on the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mgate.model.message import COUNT_BITS, MessageId
@@ -92,6 +92,21 @@ class Desk:
             answer(found if isinstance(found, NoAnswer) else self._views(client, found))
 
         self._asker.ask(question, told, _LATER)
+
+    def known(
+        self, client: str, refs: Sequence[str], answer: Callable[[Mapping[str, MessageId] | NoAnswer], None]
+    ) -> None:  # fmt: skip
+        """Which of these references are remembered, and of which messages. Cheap: no story is opened for it."""
+
+        def question(reader: Reader) -> Mapping[str, MessageId] | NoAnswer:
+            tags = {ref: (client, self._sealing.ref_tag(client, ref)) for ref in refs}
+            live = {ref: MessageId(head) for ref, tag in tags.items() for head in reader.by_ref([tag])}
+            rest = {tag: ref for ref, tag in tags.items() if ref not in live}
+            ended = self._history.remembered(list(rest)) if rest else {}
+            return live | {rest[tag]: MessageId(head) for tag, head in ended.items()}
+
+        later: Mapping[str, MessageId] | NoAnswer = NoAnswer.LATER
+        self._asker.ask(question, answer, later)
 
     def by_number(self, number: str, limit: int, answer: Callable[[Sequence[MessageView] | NoAnswer], None]) -> None:
         """See ``model.ports.Desk``."""

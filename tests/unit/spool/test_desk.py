@@ -157,3 +157,13 @@ def test_a_number_is_found_in_every_period_newest_first(house: House) -> None:
     told: list[MessageView] = []
     house.desk.by_number("+375291110001", 2, lambda views: told.extend(views))  # type: ignore[arg-type]  # it answers
     assert [view.ref for view in told] == ["r-0", "r-10"]
+
+
+def test_which_of_many_references_are_known_is_told_without_opening_a_period(house: House, asked: set[int]) -> None:
+    house.waits("r-1")
+    house.ended("r-2", 3)
+    house.ended("r-3", 3, "other")
+    told: list[object] = []
+    house.desk.known("local", ["r-1", "r-2", "r-3", "r-4"], told.append)
+    assert [sorted(known) for known in told if isinstance(known, dict)] == [["r-1", "r-2"]]
+    assert not asked
