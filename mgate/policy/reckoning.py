@@ -1,9 +1,9 @@
 """The daily reckoning: what the core has written on a day, against what mgate has made of it. Pure.
 
-Two equations must hold. Every row of the core was accepted, was refused with a reason that the core has, was withdrawn
-by the core before mgate took it, or is missing: there is no fifth way. And every accepted one has exactly one end, or
-is under way. What was counted on the way (rows of the core that were read) is held against the sum of its parts, so
-that a row that was lost between two counts is noticed as well.
+Two equations must hold. Every row of the core was accepted, was refused with a reason that the core has, or is missing:
+there is no fourth way. And every accepted one has exactly one end, or is under way. What was counted on the way (rows
+of the core that were read) is held against the sum of its parts, so that a row that was lost between two counts is
+noticed as well.
 
 Moments are milliseconds since 1970, 0 where something has not happened.
 """
@@ -13,15 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from mgate.model.message import State
-
-Given = Literal["", "refused", "withdrawn"]
-"""What the core was told of a row that no message was made of; empty where it was told nothing of the kind."""
 
 
 class End(Enum):
@@ -56,10 +53,10 @@ class Gap(Enum):
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
-    """A row of the core: when it was written, and what the core was told of it."""
+    """A row of the core: when it was written, and whether the core was told that it cannot be sent, and why."""
 
     at: int
-    given: Given = ""
+    refused: bool = False
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -92,7 +89,6 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     core: int = 0
     accepted: int = 0
     refused: int = 0
-    withdrawn: int = 0
     missing: int = 0
     extra: int = 0
     twice: int = 0
@@ -123,7 +119,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def balances(self) -> bool:
         """Whether both equations hold, with everything read."""
-        ways = self.accepted + self.refused + self.withdrawn + self.missing
+        ways = self.accepted + self.refused + self.missing
         return self.core == ways and self.accepted == self.ended and not self.unreadable
 
     @property
@@ -148,8 +144,8 @@ class Tally:
         """Count a row of the core, and what mgate has of it; how they differ."""
         counted = self._counted
         if kept is None:
-            counted[written.given or Gap.MISSING.value] += 1
-            return None if written.given else Gap.MISSING
+            counted["refused" if written.refused else Gap.MISSING.value] += 1
+            return None if written.refused else Gap.MISSING
         counted["accepted"] += 1
         counted["sent"] += kept.taken
         counted[end_of(kept).value] += 1
@@ -191,11 +187,6 @@ def end_of(kept: Kept) -> End:
     if kept.state is State.UNDELIVERED:
         return End.UNDELIVERED if kept.taken else End.REJECTED
     return _ENDS[kept.state]
-
-
-def reference(key: str, version: str) -> str:
-    """The reference of the message that is made of a row."""
-    return f"{key}/{version}" if version else key
 
 
 def day_span(day: date, zone: ZoneInfo) -> tuple[int, int]:

@@ -181,6 +181,9 @@ class Reader(Protocol):
     def by_phone(self, tags: Sequence[bytes], limit: int) -> list[int]:
         """The newest live messages to a number, by its tag in each period."""
 
+    def accepted(self, client: str, after: int, until: int, limit: int) -> list[int]:
+        """The live messages of a client with ids above ``after`` and below ``until``, at most so many, in order."""
+
     def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
         """The messages with ids above ``after`` that may move to history, and where to go on, 0 when all were seen.
 

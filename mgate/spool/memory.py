@@ -233,6 +233,11 @@ class MemoryStore:
         mine = [one.id for one in self.messages.values() if one.phone_tag in tags]
         return sorted(mine, reverse=True)[:limit]
 
+    def accepted(self, client: str, after: int, until: int, limit: int) -> list[int]:
+        """See ``engine.Reader``."""
+        mine = [one.id for one in self.messages.values() if one.client == client and after < one.id < until]
+        return sorted(mine)[:limit]
+
     def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
         """See ``engine.Reader``."""
         over = {part for part, row in self.rows.items() if row.state in ENDED and row.wake <= now}

@@ -96,6 +96,11 @@ class SqliteReader:
                 break
         return sorted(found, reverse=True)[:limit]
 
+    def accepted(self, client: str, after: int, until: int, limit: int) -> list[int]:
+        """See ``engine.Reader``."""
+        query = "SELECT id FROM message WHERE id > ? AND id < ? AND client = ? ORDER BY id LIMIT ?"
+        return [head for (head,) in self._db.execute(query, (after, until, client, limit))]
+
     def ended(self, now: int, after: int, limit: int) -> tuple[list[Ending], int]:
         """See ``engine.Reader``."""
         query = f"SELECT id, row FROM part WHERE id > ? AND state >= {_ENDED} ORDER BY id LIMIT ?"

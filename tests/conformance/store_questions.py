@@ -109,6 +109,15 @@ class QuestionClaims(Played):
         assert player.reader.by_phone(tags, 2) == [number_of(4), number_of(3)]
         assert player.reader.by_phone(tags, 10) == [number_of(count) for count in (4, 3, 1)]
 
+    def test_the_messages_of_a_client_are_read_in_the_order_of_their_acceptance(self, player: Player) -> None:
+        for count in (1, 2, 3, 4, 5):
+            player.ready(message(count, parts=2, client="cards" if count == 3 else "local"))
+        accepted = player.reader.accepted
+        assert accepted("local", 0, number_of(5), 2) == [number_of(1), number_of(2)]
+        assert accepted("local", number_of(2), number_of(5), 2) == [number_of(4)]
+        assert accepted("cards", 0, number_of(9), 9) == [number_of(3)]
+        assert accepted("nobody", 0, number_of(9), 9) == []
+
     def test_every_client_that_ever_had_a_message_is_known(self, player: Player) -> None:
         player.accept(message(1, client="local"), message(2, client="cards"))
         assert sorted(player.reader.clients()) == ["cards", "local"]

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgate.model.message import State
-from mgate.policy.reckoning import End, Gap, Kept, Sums, Tally, Written, day_span, end_of, reference, yesterday
+from mgate.policy.reckoning import End, Gap, Kept, Sums, Tally, Written, day_span, end_of, yesterday
 
 MINUTE = 60_000
 LATE = 5 * MINUTE
 NOW = 100 * 60 * MINUTE
 
-WRITTEN = st.builds(Written, st.integers(1, NOW), st.sampled_from(["", "refused", "withdrawn"]))
+WRITTEN = st.builds(Written, st.integers(1, NOW), st.booleans())
 KEPT = st.builds(
     Kept,
     st.just(1),
@@ -36,9 +36,9 @@ def test_over_any_day_every_row_is_counted_once_and_every_accepted_one_has_one_e
     gaps = [tally.add(*row) for row in day]
     sums = tally.sums(len(day), 0)
     assert sums.balances
-    assert sums.core == sums.accepted + sums.refused + sums.withdrawn + sums.missing
+    assert sums.core == sums.accepted + sums.refused + sums.missing
     assert sums.accepted == sum(kept is not None for _, kept in day) == sums.ended
-    assert sums.missing == gaps.count(Gap.MISSING) == sum(kept is None and not row.given for row, kept in day)
+    assert sums.missing == gaps.count(Gap.MISSING) == sum(kept is None and not row.refused for row, kept in day)
     assert sums.sent == sum(kept is not None and kept.taken for _, kept in day)
     assert sums.gap == (sums.missing > 0)
 
@@ -82,7 +82,7 @@ def test_late_is_what_was_accepted_or_left_too_long_after_it_was_written_or_migh
 
 def test_a_message_of_a_row_that_the_core_believes_refused_is_accepted_all_the_same() -> None:
     tally = Tally(LATE, NOW)
-    tally.add(Written(1, "refused"), Kept(1, 2, State.DELIVERED, True, 2))
+    tally.add(Written(1, refused=True), Kept(1, 2, State.DELIVERED, True, 2))
     assert tally.sums(1, 0) == Sums(core=1, accepted=1, sent=1, delivered=1)
 
 
@@ -109,7 +109,3 @@ def test_days_touch_and_leave_no_moment_out(day: date, name: str) -> None:
     assert datetime.fromtimestamp(begin / 1000, zone).date() == day
     assert datetime.fromtimestamp(end / 1000 - 0.001, zone).date() == day
     assert yesterday(end / 1000, zone) == day
-
-
-def test_a_reference_is_the_key_and_its_version() -> None:
-    assert (reference("17", ""), reference("17", "2")) == ("17", "17/2")
