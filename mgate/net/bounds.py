@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from twisted.internet.interfaces import IPushProducer
 
@@ -13,7 +13,7 @@ class Limits:
     """What one connection may cost. Times in seconds.
 
     Attributes:
-        connections: at once, for the listener; one more is answered 503.
+        connections: at once, of one listener; one more is answered 503.
         pipeline: requests of one connection that wait for their answers; then reading pauses.
         backlog: octets of a streamed answer that the client has not read; then reading pauses.
         first_header: from the connection to the first header's end; ``header``: from a request's first octet.
@@ -81,3 +81,11 @@ class Wire(Protocol):
     def loseWriteConnection(self) -> None: ...  # noqa: N802
     def abortConnection(self) -> None: ...
     def getHandle(self) -> object: ...  # noqa: N802
+
+
+@runtime_checkable
+class Prompt(Wire, Protocol):
+    """A transport that can do without the detour by the reactor."""
+
+    def write_at_once(self, data: bytes) -> None:
+        """Write this now, as far as the peer takes it; the rest, or all behind a rest, in the manner of ``write``."""

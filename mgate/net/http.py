@@ -26,11 +26,10 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mgate.net.bounds import Limits, Room, Wire
+from mgate.net.bounds import Limits, Prompt, Room, Wire
 from mgate.net.exchange import CONTINUE, Fault, Head, Request, Stream, header
 from mgate.net.heads import Heads
-from mgate.net.local import Server
-from mgate.net.peers import NOBODY, peer_of
+from mgate.net.peers import NOBODY, Peer, peer_of
 from mgate.net.reading import Event, Phase, Reader
 from mgate.net.routing import Routes
 
@@ -145,10 +144,11 @@ def _nothing() -> None:
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Connection(protocol.Protocol):
-    """One client's connection."""
+    """One client's connection. ``peer``: who it is, when somebody has looked already."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, peer: Peer | None = None) -> None:
         self._listener = listener
+        self._known = peer
         self._limits = listener.limits
         self._requests = listener.requests
         self._answers = listener.answers
@@ -169,12 +169,12 @@ class Connection(protocol.Protocol):
 
     def connectionMade(self) -> None:
         self._wire = cast("Wire", self.transport)
-        self._speak = self._wire.write_at_once if isinstance(self._wire, Server) else self._wire.write
-        self.peer = peer_of(self._wire.getHandle())
+        self._speak = self._wire.write_at_once if isinstance(self._wire, Prompt) else self._wire.write
+        self.peer = self._known or peer_of(self._wire.getHandle())
         self._reader = Reader(self._listener.routes, self._listener.heads, self, self.peer)
         self._listener.connections.add(self)
         self._listener.places.used += 1
-        full = self._listener.places.full
+        full = self._listener.places.full or len(self._listener.connections) > self._limits.connections
         self._wire.registerProducer(self, True)
         if full or self._listener.draining:
             self._in_read = True

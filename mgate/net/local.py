@@ -1,9 +1,9 @@
-"""UNIX sockets as a server of small answers wants them: Twisted's, with three detours cut off.
+"""Sockets as a server of small answers wants them: Twisted's, with three detours cut off.
 
 Twisted asks the reactor to tell it when a socket may be written, although it nearly always may: two system calls and a
 second event for each answer. Here what is said at once is sent at once, and only what the socket does not take goes
-Twisted's way. It reads with room for file descriptors, which nobody sends us: ``recv`` lets the kernel drop them. And
-it builds a context for its old log around each event, which costs as much as reading a message.
+Twisted's way. It reads UNIX sockets with room for file descriptors, which nobody sends us: ``recv`` lets the kernel
+drop them. And it builds a context for its old log around each event, which costs as much as reading a message.
 
 What a transport must know of its buffers is Twisted's own; the tests of this module tell when that has changed.
 """
@@ -15,15 +15,15 @@ import os
 from pathlib import Path
 from typing import cast
 
-from twisted.internet import main, unix
+from twisted.internet import main, tcp, unix
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IListeningPort, IReactorUNIX
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTCP, IReactorUNIX
 from twisted.internet.protocol import Factory
 
 
-class Server(unix.Server):
-    """The server's end of one connection."""
+class Direct(tcp.Connection):
+    """A connection without the detours."""
 
     def startReading(self) -> None:  # noqa: N802  # Twisted's name
         super().startReading()  # type: ignore[no-untyped-call]  # Twisted's
@@ -47,7 +47,7 @@ class Server(unix.Server):
         return None
 
     def write_at_once(self, data: bytes) -> None:
-        """Write this now, as far as the socket takes it; the rest, or all behind a rest, in the manner of ``write``."""
+        """See `bounds.Prompt`."""
         if self.connected and not (self._tempDataLen or self.dataBuffer or self.disconnecting):
             try:
                 sent = self.socket.send(data)
@@ -59,10 +59,24 @@ class Server(unix.Server):
         self.write(data)  # type: ignore[no-untyped-call]  # Twisted's
 
 
+class Server(Direct, unix.Server):
+    """The server's end of one connection over a UNIX socket."""
+
+
+class TcpServer(Direct, tcp.Server):
+    """The server's end of one connection over TCP."""
+
+
 class Port(unix.Port):
     """Listens, and makes such connections."""
 
     transport = Server
+
+
+class TcpPort(tcp.Port):
+    """Listens, and makes such connections."""
+
+    transport = TcpServer
 
 
 def listen(reactor: IReactorUNIX, path: Path, factory: Factory, backlog: int, mode: int) -> IListeningPort:
@@ -74,3 +88,14 @@ def listen(reactor: IReactorUNIX, path: Path, factory: Factory, backlog: int, mo
     port = Port(os.fsencode(path), factory, backlog, mode, reactor)
     port.startListening()  # type: ignore[no-untyped-call]  # Twisted's
     return cast("IListeningPort", port)
+
+
+def listen_tcp(reactor: IReactorTCP, host: str, port: int, factory: IProtocolFactory, backlog: int) -> IListeningPort:
+    """Listen on a TCP port, as ``reactor.listenTCP`` does. ``host``: an address.
+
+    Raises:
+        twisted.internet.error.CannotListenError: the port is taken, or the address is not ours.
+    """
+    listening = TcpPort(port, factory, backlog, host, reactor)
+    listening.startListening()
+    return cast("IListeningPort", listening)

@@ -1,4 +1,4 @@
-"""Who is at the other end of a local socket: the kernel's word."""
+"""Who is at the other end: of a local socket by the kernel's word, of a TLS connection by its certificate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _UCRED: Final = struct.Struct("iII")
 
 
 class Peer(NamedTuple):
-    """The process that connected, as it was at that moment; every field is -1 where the kernel has no word.
+    """Who connected: the process, as it was at that moment, or the owner of a certificate.
+
+    Numbers are -1 where the kernel has no word; ``certificate`` is a fingerprint (``sha256:`` and 64 hexadecimal
+    digits), empty without TLS.
 
     Under systemd's ``PrivateUsers=`` every foreign uid reads 65534, so a uid alone is not an identity.
     """
@@ -19,6 +22,7 @@ class Peer(NamedTuple):
     uid: int
     gid: int
     pid: int
+    certificate: str = ""
 
 
 NOBODY: Final = Peer(-1, -1, -1)
