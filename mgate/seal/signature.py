@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from hashlib import blake2b
+from collections.abc import Iterable
+from hashlib import blake2b, sha256
 from typing import Final
 
+import msgspec
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
@@ -26,6 +28,10 @@ _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 
 class BadPublicKey(SealError):
     """This is no public key as ``pem`` writes it."""
+
+
+class NotSigned(SealError):
+    """These lines are not what the instance with this key signed. The sentence says why."""
 
 
 class Signer:
@@ -79,3 +85,81 @@ def read_pem(text: str) -> bytes:
     if len(content) != len(_SPKI) + 32 or not content.startswith(_SPKI):
         raise BadPublicKey("this public key is no Ed25519 key")
     return content[len(_SPKI) :]
+
+
+# ---- signed lines ----------------------------------------------------------------------------------------------------
+
+
+class LastLine(msgspec.Struct, frozen=True):
+    """The last line of a signed file, as JSON.
+
+    Attributes:
+        sha256: of every octet before this line, hexadecimal. It is what is signed, in ``sentence``'s form.
+        public_key, signature: base64. The key is here to tell which it was, not to be believed.
+    """
+
+    sha256: str
+    public_key: str
+    signature: str
+
+
+def sentence(kind: str, digest: str) -> bytes:
+    """What is signed of a file: its kind, and the SHA-256 of its lines before the last, hexadecimal."""
+    return f"mgate {kind}\n{digest}\n".encode()
+
+
+class SignedLines:
+    """Lines that go out one by one and are signed as a whole, in memory that does not grow.
+
+    Args:
+        kind: what such a file is, with the version of its form, such as ``reckoning 1``.
+    """
+
+    __slots__ = ("_digest", "_kind", "_signer")
+
+    def __init__(self, signer: Signer, kind: str) -> None:
+        self._signer = signer
+        self._kind = kind
+        self._digest = sha256()
+
+    def line(self, content: bytes) -> bytes:
+        """One line, with its end."""
+        whole = content + b"\n"
+        self._digest.update(whole)
+        return whole
+
+    def last(self) -> bytes:
+        """The line that signs those before it."""
+        digest = self._digest.hexdigest()
+        return _last(digest, self._signer.public, self._signer.sign(sentence(self._kind, digest)))
+
+
+def _last(digest: str, public: bytes, signature: bytes) -> bytes:
+    return msgspec.json.encode(LastLine(digest, b64encode(public).decode(), b64encode(signature).decode())) + b"\n"
+
+
+def check_lines(kind: str, lines: Iterable[bytes], public: bytes) -> None:
+    """See that these lines (with their ends) are what the holder of this key signed.
+
+    Raises:
+        NotSigned: they are not.
+    """
+    digest = sha256()
+    last: bytes | None = None
+    for line in lines:
+        if last is not None:
+            digest.update(last)
+        last = line
+    try:
+        end = msgspec.json.decode(last or b"", type=LastLine)
+        key, signature = b64decode(end.public_key, validate=True), b64decode(end.signature, validate=True)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise NotSigned("its last line is no signature: it was cut short, or is no such file") from error
+    if last != _last(end.sha256, key, signature):
+        raise NotSigned("its last line was changed: it is not written as an instance writes it")
+    if end.sha256 != digest.hexdigest():
+        raise NotSigned("it was changed after it was signed: its SHA-256 is another one than its last line says")
+    if key != public:
+        raise NotSigned("another instance signed it: its public key is another one than the one given")
+    if not verified(public, sentence(kind, end.sha256), signature):
+        raise NotSigned("its signature does not hold: it was forged, or is of another kind of file")

@@ -313,6 +313,15 @@ class HistoryReader:
                 break
         return [found[message] for message in sorted(found, reverse=True)[:limit]]
 
+    def blocks(self, period: int, first: int, last: int) -> list[tuple[int, int]]:
+        """The blocks of a period in which messages from id ``first`` to ``last`` may stand: number, stories in it."""
+        query = "SELECT id, stories FROM block WHERE last >= ? AND first <= ? ORDER BY id"
+        return self._ask(period, lambda file: file.execute(query, (first, last)).fetchall())
+
+    def stories(self, period: int, block: int) -> list[StoredStory]:
+        """The stories of one block; none when it cannot be opened, and ``on_damaged`` was told."""
+        return list(self._find(period, "SELECT id, sealed FROM block WHERE id = ?", (block,)).values())
+
     def _tagged(self, period: int, tags: Sequence[bytes], limit: int) -> dict[int, int]:
         """The newest messages that bear one of these tags, with the last block that holds each."""
 

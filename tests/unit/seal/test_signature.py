@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,16 @@ from mgate.seal.errors import Tampered
 from mgate.seal.keyfile import Kek
 from mgate.seal.keyring import Keyring
 from mgate.seal.scratch import Scratch
-from mgate.seal.signature import BadPublicKey, Signer, pem, read_pem, verified
+from mgate.seal.signature import (
+    BadPublicKey,
+    NotSigned,
+    SignedLines,
+    Signer,
+    check_lines,
+    pem,
+    read_pem,
+    verified,
+)
 
 SENTENCE = b"mgate reckoning 1\nall is well\n"
 
@@ -82,3 +92,53 @@ def test_two_texts_have_one_tag_only_if_they_are_equal(one: str, other: str) -> 
     scratch = Scratch()
     assert (scratch.tag(one) == scratch.tag(other)) == (one == other)
     assert Scratch().tag(one) != scratch.tag(one)
+
+
+KIND = "reckoning 1"
+
+
+def signed(ring: Keyring, *lines: bytes) -> list[bytes]:
+    whole = SignedLines(Signer(ring), KIND)
+    return [*(whole.line(line) for line in lines), whole.last()]
+
+
+def test_lines_that_were_signed_are_believed(ring: Keyring) -> None:
+    for lines in ([], [b"one"], [b"one", b"two"]):
+        check_lines(KIND, signed(ring, *lines), Signer(ring).public)
+
+
+def test_lines_that_were_changed_left_out_added_or_turned_round_are_not(ring: Keyring) -> None:
+    one, two, last = signed(ring, b"one", b"two")
+    for lines in ([one, b"tw0\n", last], [one, last], [one, two, two, last], [two, one, last], [one, two], [], [last]):
+        with pytest.raises(NotSigned):
+            check_lines(KIND, lines, Signer(ring).public)
+
+
+def test_lines_of_another_instance_or_of_another_kind_are_not_believed(ring: Keyring, kek: Kek, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Keyring.create(tmp_path / "other", kek, bytes(16))
+    with pytest.raises(NotSigned, match="another instance"):
+        check_lines(KIND, signed(other, b"one"), Signer(ring).public)
+    with pytest.raises(NotSigned, match="forged"):
+        check_lines("audit 1", signed(ring, b"one"), Signer(ring).public)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255))
+def test_no_octet_of_a_signed_file_can_be_changed(position: int, value: int) -> None:
+    whole = b"".join(SIGNED)
+    changed = whole[: position % len(whole)] + bytes([value]) + whole[position % len(whole) + 1 :]
+    lines = changed.splitlines(keepends=True)
+    if changed == whole:
+        check_lines(KIND, lines, PUBLIC)
+    else:
+        with pytest.raises(NotSigned):
+            check_lines(KIND, lines, PUBLIC)
+
+
+def _made() -> tuple[bytes, list[bytes]]:
+    with tempfile.TemporaryDirectory() as folder:
+        ring = Keyring.create(Path(folder), Kek(bytes(32)), bytes(16))
+        return Signer(ring).public, signed(ring, b'{"core": 2}', b'{"differs": "missing"}')
+
+
+PUBLIC, SIGNED = _made()
