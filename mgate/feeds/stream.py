@@ -21,6 +21,7 @@ from mgate.feeds.lines import render
 from mgate.feeds.runs import Run, Runs
 from mgate.feeds.waiting import Waiting
 from mgate.spool.engine import Reader, StoredEvents
+from mgate.spool.journal import FeedEvent
 
 PAUSE: Final = 0.01
 """Seconds between two looks at the tail while somebody waits: what is committed meanwhile is told together."""
@@ -81,11 +82,12 @@ class Walker:
     Attributes:
         at: all events up to this sequence have been looked through.
         anywhere: it began where the journal begins, wherever that is.
+        taken: where it puts its events as they are; None: they are written as lines.
     """
 
-    __slots__ = ("anywhere", "at", "began", "events", "lines", "looked", "octets", "poll")
+    __slots__ = ("anywhere", "at", "began", "events", "lines", "looked", "octets", "poll", "taken")
 
-    def __init__(self, poll: Poll, at: int, anywhere: bool) -> None:
+    def __init__(self, poll: Poll, at: int, anywhere: bool, taken: list[FeedEvent] | None) -> None:
         self.poll = poll
         self.at = at
         self.began = -1 if anywhere else at
@@ -94,6 +96,7 @@ class Walker:
         self.octets = 0
         self.looked = 0
         self.lines: list[bytes] = []
+        self.taken = taken
 
     @property
     def gone(self) -> bool:
@@ -144,9 +147,12 @@ class Stream:
         if self._waiting:
             self._follow_soon()
 
-    def put(self, poll: Poll, at: int | None) -> None:
-        """Answer a poll that stands at this sequence; None: where the journal begins."""
-        walker = Walker(poll, at or 0, at is None)
+    def put(self, poll: Poll, at: int | None, taken: list[FeedEvent] | None = None) -> None:
+        """Answer a poll that stands at this sequence; None: where the journal begins.
+
+        ``taken``: put its events there, as they are; it is answered without lines.
+        """
+        walker = Walker(poll, at or 0, at is None, taken)
         looked = self._empty.get((poll.client, walker.began))
         if looked is not None:
             walker.at, walker.anywhere = looked, False
@@ -304,18 +310,21 @@ class Stream:
         mine = run.by_client.get(client, ())
         room = walker.poll.limit - walker.events
         if walker.at < run.first and len(mine) <= room:
-            lines = self._runs.lines(run, client) if mine else b""
+            lines = self._runs.lines(run, client) if mine and walker.taken is None else b""
             walker.at = run.last
         else:
             mine = [event for event in mine if event.sequence > walker.at]
             cut = len(mine) > room
             mine = mine[:room]
-            lines = render(mine, self._runs.prefix)
+            lines = render(mine, self._runs.prefix) if walker.taken is None else b""
             walker.at = mine[-1].sequence if cut else run.last
         if mine:
-            walker.lines.append(lines)
-            walker.octets += len(lines)
             walker.events += len(mine)
+            if walker.taken is None:
+                walker.lines.append(lines)
+                walker.octets += len(lines)
+            else:
+                walker.taken += mine
         return len(mine)
 
     def _fetch(self, walker: Walker) -> None:

@@ -61,8 +61,8 @@ def reference_of(key: str, version: str, *, versioned: bool) -> str | None:
 
 def identity_of(reference: str, *, versioned: bool) -> tuple[str, str]:
     """The key and version behind a reference."""
-    if not versioned:
-        return reference, ""
+    if not versioned or "/" not in reference:
+        return reference, ""  # without a slash it is of the time before its source had versions
     key, _, version = reference.rpartition("/")
     return key, version
 

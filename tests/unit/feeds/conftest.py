@@ -61,7 +61,10 @@ class ListReader:
     def append(self, *clients: str, meta: bytes = b"") -> None:
         """A commit's run: an event for each of these clients."""
         begin = self.last_event() + 1
-        events = [event(begin + n, client, meta) for n, client in enumerate(clients)]
+        self.keep([event(begin + n, client, meta) for n, client in enumerate(clients)])
+
+    def keep(self, events: Sequence[FeedEvent]) -> None:
+        """A commit's run of these events."""
         self.runs.append(seal_run(self._box, events, self._tag, AT))
         self._tag = tag_of(self.runs[-1].sealed)
 
