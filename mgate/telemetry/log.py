@@ -63,6 +63,14 @@ class Event(Enum):
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
     ANSWERS_LOST = "answers_lost", Level.WARNING
 
+    SOURCE_FAILED = "source_failed", Level.ERROR
+    SOURCE_WELL = "source_well", Level.INFO
+    SOURCE_HELD = "source_held", Level.WARNING
+    SOURCE_GOES_ON = "source_goes_on", Level.INFO
+    SOURCE_PAUSED = "source_paused", Level.WARNING
+    SOURCE_RESUMED = "source_resumed", Level.INFO
+    SOURCE_ROW_STUCK = "source_row_stuck", Level.ERROR
+
     ADMIN_ACT = "admin_act", Level.INFO
     MESSAGE_CANCELLED = "message_cancelled", Level.INFO
 

@@ -60,6 +60,15 @@ OUTCOMES: Final[tuple[OutcomeWord, ...]] = ("accepted", "deferred", "rejected", 
 ReceiptWord = Literal["matched", "early", "repeat"]
 RECEIPTS: Final[tuple[ReceiptWord, ...]] = ("matched", "early", "repeat")
 
+SourceState = Literal["running", "paused", "held", "failing", "stopped"]
+SOURCE_STATES: Final[tuple[SourceState, ...]] = ("running", "paused", "held", "failing", "stopped")
+SOURCE_ERRORS: Final = ("unreachable", "refused", "busy", "mismatch")
+ROW_REFUSALS: Final = (
+    "empty", "not_a_number", "form_not_read", "number_not_possible", "country_unknown", "landline",
+    "conflict", "cancelled", "other",
+)  # fmt: skip
+"""Why rows are refused: of their numbers every reason, of the rest what an operator would look at apart."""
+
 _Kind = Literal["counter", "gauge", "histogram"]
 _Word = TypeVar("_Word", bound=str)
 
@@ -173,6 +182,38 @@ class FeedNumbers:
         )
 
 
+class SourceNumbers:
+    """Of one database of the bank: its rows by what became of them, its errors, and how far it is behind."""
+
+    def __init__(self, families: _Families, source: str) -> None:
+        self.claimed = families.counter("mgate_source_claimed", "Rows claimed", source=source)
+        self.taken = families.counter("mgate_source_taken", "Rows taken, repeats among them", source=source)
+        self.duplicates = families.counter("mgate_source_duplicate", "Rows that were known already", source=source)
+        self.returned = families.counter("mgate_source_returned", "Rows given back for now", source=source)
+        self.refused = {
+            reason: families.counter("mgate_source_refused", "Rows refused, by reason", source=source, reason=reason)
+            for reason in ROW_REFUSALS
+        }
+        self.errors = {
+            reason: families.counter("mgate_source_errors", "Failures of a database", source=source, reason=reason)
+            for reason in SOURCE_ERRORS
+        }
+        self.state = {
+            state: families.gauge("mgate_source_state", "1 for the state it is in", source=source, state=state)
+            for state in SOURCE_STATES
+        }
+        self.waiting = families.gauge("mgate_source_waiting", "Rows that wait in the database", source=source)
+        self.oldest = families.gauge("mgate_source_lag_seconds", "Age of the oldest row that waits", source=source)
+        self.clock = families.gauge(
+            "mgate_source_clock_difference_seconds", "The database's clock less ours", source=source
+        )
+
+    def enter(self, state: SourceState) -> None:
+        """It is in this state now."""
+        for word, number in self.state.items():
+            number.n = int(word == state)
+
+
 class LaneNumbers:
     """Of one lane of one route: parts that wait, and the age of the oldest in seconds."""
 
@@ -230,6 +271,7 @@ class Alarm(Enum):
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
     CLOCK_SET_BACK = "clock_set_back"
+    SOURCE_DOWN = "source_down"
 
 
 class Phase(Enum):
@@ -274,6 +316,7 @@ class Telemetry:
         self.lanes = {(route, lane): LaneNumbers(families, route, lane) for route in binds for lane in LANES}
         self.binds: dict[tuple[str, int], BindNumbers] = {}
         self.feeds: dict[str, FeedNumbers] = {}
+        self.sources: dict[str, SourceNumbers] = {}
         self._families = families
         self.apply(binds)
         self.loop_lag = families.spread("mgate_loop_lag_seconds", "How late the event loop woke", _QUICK)
@@ -292,6 +335,12 @@ class Telemetry:
         if client not in self.feeds:
             self.feeds[client] = FeedNumbers(self._families, client)
         return self.feeds[client]
+
+    def source_of(self, name: str) -> SourceNumbers:
+        """The numbers of a configured source."""
+        if name not in self.sources:
+            self.sources[name] = SourceNumbers(self._families, name)
+        return self.sources[name]
 
     def sound(self, alarm: Alarm, raised: bool) -> bool:
         """Raise or clear an alarm; True when that changed it, so that it is logged once."""
