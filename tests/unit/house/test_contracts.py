@@ -35,7 +35,7 @@ def _breaks() -> list[Break]:
     ]
     strangers = [
         Break(contract, "mgate.policy.attic", package)
-        for contract in ("nacl", "smpplib", "openssl", "click", "prometheus")
+        for contract in ("nacl", "smpplib", "openssl", "cryptography", "click", "prometheus")
         for package in _lines(contract, "forbidden_modules")
     ]
     return [
