@@ -1,12 +1,13 @@
 """The doors: a push socket for each client, opened, changed and closed while the daemon runs.
 
-All doors share the room for connections, for requests and for results. A client that goes is answered 503 at once; what
-it asked before is answered, and what it pushed stays in the spool and goes on.
+Behind a door stands a listener, to which the gate leads programs of the client on other machines as well. All doors
+share the room for connections, for requests and for results. A client that goes is answered 503 at once; what it asked
+before is answered, and what it pushed stays in the spool and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -76,6 +77,10 @@ class Doors:
         """Every client's."""
         return [door.listener for door in self._doors.values()]
 
+    def by_client(self) -> Mapping[str, Listener]:
+        """The same, by the client's name."""
+        return {name: door.listener for name, door in self._doors.items()}
+
     @property
     def dropped(self) -> int:
         """Connections that were dropped, those of clients that are gone too."""
@@ -103,10 +108,10 @@ class Doors:
         self.answers.limit, self._places.limit = push.results_total, push.connections
         for name in before.keys() - {client.name for client in push.clients}:
             self._close(before[name])
-        for door in self._doors.values():
-            door.listener.limits = _limits(push)
         wrong: list[str] = []
         for client in push.clients:
+            if client.name in self._doors:
+                self._doors[client.name].listener.limits = _limits(push, client)
             try:
                 self._take_up(before.get(client.name), client)
             except SocketError as error:
@@ -135,7 +140,9 @@ class Doors:
         api = self._make(_rules(client))
         feeds = self._feeds(client.name)
         routes = Routes([*api.routes(), *feeds.routes()])
-        listener = Listener(routes, self._reactor, _limits(self._push), self.requests, self.answers, self._places)
+        listener = Listener(
+            routes, self._reactor, _limits(self._push, client), self.requests, self.answers, self._places
+        )
         return Door(api, feeds, listener)
 
     def _open(self, client: PushClient) -> None:
@@ -165,8 +172,8 @@ class Doors:
         self._log(Event.SOCKET_CLOSED, path=str(client.socket))
 
 
-def _limits(push: Push) -> Limits:
-    return Limits(connections=push.connections, backlog=push.results, stuck=int(push.stuck_after))
+def _limits(push: Push, client: PushClient) -> Limits:
+    return Limits(connections=client.connections, backlog=push.results, stuck=int(push.stuck_after))
 
 
 def _rules(client: PushClient) -> Rules:

@@ -52,6 +52,8 @@ class Event(Enum):
 
     SOCKET_OPENED = "socket_opened", Level.INFO
     SOCKET_CLOSED = "socket_closed", Level.INFO
+    CLIENT_CAME = "client_came", Level.INFO
+    CLIENT_DISMISSED = "client_dismissed", Level.WARNING
 
     BIND_CONNECTING = "bind_connecting", Level.DEBUG
     BIND_OPENED = "bind_opened", Level.INFO
@@ -80,12 +82,16 @@ class Event(Enum):
 
 
 class Fields(TypedDict, total=False):
-    """Everything that an event may carry. ``message`` is an id and is shown as outside; the rest stands as it is."""
+    """Everything that an event may carry. ``message`` is an id and is shown as outside; the rest stands as it is.
+
+    ``certificate`` is a fingerprint, never more of it.
+    """
 
     message: int
     route: str
     bind: int
     client: str
+    certificate: str
     state: str
     outcome: str
     reason: str
@@ -107,7 +113,7 @@ class Fields(TypedDict, total=False):
 
 
 _NUMBER_LIKE: Final = re.compile(r"\+?[0-9]{9,}", re.ASCII)
-_MAY_HOLD_DIGITS: Final = frozenset({"path", "frames"})
+_MAY_HOLD_DIGITS: Final = frozenset({"path", "frames", "certificate"})
 
 
 class Log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,10 +84,19 @@ def verified_chain(contexts: Contexts, tls: ssl.SSLObject, now: float) -> tuple[
     chain = contexts.chains.get(octets, ())
     if not chain:
         raise TlsRefused(Word.OTHER, "its session is forgotten here; it must begin a new one")
+    check_dates(chain, now)
+    return chain
+
+
+def check_dates(chain: Sequence[x509.Certificate], now: float) -> None:
+    """Look whether every certificate is valid at this moment.
+
+    Raises:
+        TlsRefused: one is not.
+    """
     for each in chain:
         if not each.not_valid_before_utc.timestamp() <= now <= each.not_valid_after_utc.timestamp():
             raise TlsRefused(Word.EXPIRED, f"the certificate of {common_name(each.subject)} is not valid any more")
-    return chain
 
 
 def partial_chain(tls: ssl.SSLObject) -> tuple[x509.Certificate, ...]:

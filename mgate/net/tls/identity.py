@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
@@ -20,7 +21,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from mgate.config.tls import REFUSE, Tls
-from mgate.net.tls.contexts import Contexts, make_contexts, ours_refused, partial_chain, verified_chain
+from mgate.net.tls.contexts import Contexts, check_dates, make_contexts, ours_refused, partial_chain, verified_chain
 from mgate.net.tls.files import Material, Problem, Stamp, read_material, stamps
 from mgate.net.tls.refusal import Seen, TlsRefused, Told, Word, refusal_of
 from mgate.net.tls.survey import CertificateView, Peers, views_of
@@ -38,11 +39,13 @@ class Peer:
         names: its subjectAltName: ``dns:core.bank.example``, ``uri:spiffe://...``, ``ip:10.0.0.5``.
         fingerprint: ``sha256:`` and 64 hexadecimal digits.
         subject: its common name, for people; nothing is decided by it.
+        chain: as it was verified, its own certificate first, the root last.
     """
 
     names: tuple[str, ...]
     fingerprint: str
     subject: str
+    chain: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
 
 FactoryFor = Callable[[Peer], IProtocolFactory | None]
@@ -200,7 +203,18 @@ class Identity:
         handshake.contexts.material.revocation.check(chain, now)
         self._peers.saw(handshake.place, chain, now)
         leaf = chain[0]
-        return Peer(names_of(leaf), fingerprint(leaf), common_name(leaf.subject).strip('"'))
+        return Peer(names_of(leaf), fingerprint(leaf), common_name(leaf.subject).strip('"'), chain)
+
+    def refuses(self, peer: Peer) -> TlsRefused | None:
+        """Why a peer that was let in would not be now, by its dates and the lists of today; None when it would be."""
+        now, contexts = self._wall(), self._contexts
+        try:
+            check_dates(peer.chain, now)
+            if contexts is not None:
+                contexts.material.revocation.check(peer.chain, now)
+        except TlsRefused as refusal:
+            return refusal
+        return None
 
     def tell(self, peer: str, refusal: TlsRefused) -> None:
         """A handshake was refused."""

@@ -23,6 +23,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mgate.net.local import Direct
 from mgate.net.tls.refusal import TlsRefused, Word
 
 HANDSHAKE_LIMIT: Final = 10.0
@@ -191,10 +192,14 @@ class TlsWire(Protocol):
 
     def _read(self, inner: IProtocol) -> None:
         pieces: list[bytes] = []
+        tls, incoming = self._tls, self._handshake.incoming
         try:
-            while piece := self._tls.read(_READ):
+            while piece := tls.read(_READ):
                 pieces.append(piece)
-            self._finished = True
+                if not (incoming.pending or tls.pending()):
+                    break
+            else:
+                self._finished = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -230,15 +235,29 @@ class TlsWire(Protocol):
 
     def write(self, data: bytes) -> None:
         """Say this, as one record or more."""
+        if self._encrypt(data):
+            self._tcp.write(self._handshake.outgoing.read())
+
+    def write_at_once(self, data: bytes) -> None:
+        """See `bounds.Prompt`."""
+        if self._encrypt(data):
+            tcp, records = self._tcp, self._handshake.outgoing.read()
+            if isinstance(tcp, Direct):
+                tcp.write_at_once(records)
+            else:
+                tcp.write(records)
+
+    def _encrypt(self, data: bytes) -> bool:
+        """Whether it became records, which stand in the buffer now."""
         if not data or self._over or self._taken_leave:
-            return
+            return False
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
             self._refusal = self._handshake.failed(error)
             self._tcp.abortConnection()
-            return
-        self._tcp.write(self._handshake.outgoing.read())
+            return False
+        return True
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Say these."""
