@@ -14,7 +14,7 @@ import msgspec
 from mgate.model.message import State, TrafficClass
 from mgate.model.ready import Ask, Ready
 from mgate.spool.rows import Attempt, JournalRow, Row
-from mgate.spool.verbs import Result, Verb
+from mgate.spool.verbs import DeadRun, Result, Verb
 
 
 class StoreFull(Exception):
@@ -201,6 +201,9 @@ class Reader(Protocol):
 
     def feeds(self) -> list[tuple[str, str, int]]:
         """The durable cursors of all feeds: client, feed, cursor."""
+
+    def dead(self) -> list[DeadRun]:
+        """What feeds gave up, by client, feed and sequence."""
 
     def waiting(self) -> list[Waiting]:
         """What waits, by route and lane; from an index alone, so that it may be asked often."""

@@ -20,6 +20,7 @@ from mgate.spool.verbs import (
     Accept,
     Ack,
     Acked,
+    Bury,
     Cancel,
     Cancelled,
     Clash,
@@ -167,6 +168,10 @@ class Front:
     def acknowledge(self, ack: Ack, done: Callable[[Acked | NotKept], None]) -> None:
         """A feed has what the journal holds up to a cursor."""
         self._writer.put(ack, 1, _typed(done), urgent=True)
+
+    def bury(self, bury: Bury, done: Callable[[int | NotKept], None]) -> None:
+        """A feed gives events up, or takes them up again."""
+        self._writer.put(bury, 1, _typed(done), urgent=True)
 
     def tidy(self) -> None:
         """Let the store tidy up when nothing else is to be done."""

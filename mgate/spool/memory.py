@@ -20,7 +20,7 @@ from mgate.spool.lifecycle import fold_parts
 from mgate.spool.rows import Attempt, Early, Found, Head, Hit, KnownRef, Row
 from mgate.spool.story import ending_of
 from mgate.spool.turn import SameNumber, Turn
-from mgate.spool.verbs import NewInbound, NewMessage, Result, Trim, Verb
+from mgate.spool.verbs import DeadRun, NewInbound, NewMessage, Result, Trim, Verb
 
 RING_AGAIN: Final = 60_000
 """Milliseconds until it is said again that what has ended is still here."""
@@ -37,6 +37,7 @@ class MemoryStore:
         self.messages: dict[int, NewMessage] = {}
         self.greatest = 0
         self._feeds: dict[tuple[str, str], int] = {}
+        self._dead: dict[tuple[str, str, int], DeadRun] = {}
         self.early_receipts: list[Early] = []
         self.inbound: list[NewInbound] = []
 
@@ -71,6 +72,10 @@ class MemoryStore:
         self.early_receipts = [early for early in self.early_receipts if early not in turn.early_used]
         self.inbound += [message for message, _ in turn.inbound]
         self._feeds.update(turn.acks)
+        for bury in turn.buried:
+            self._dead.update({(dead.client, dead.feed, dead.first): dead for dead in bury.dead})
+            for first in bury.raised:
+                self._dead.pop((bury.client, bury.feed, first), None)
         self._set_timers(turn)
         over = [self._ending(head) for head in turn.ledger.over]
         told = [Told(row.route, told.event, told.at - row.created) for row, told in turn.ledger.journal]
@@ -260,6 +265,10 @@ class MemoryStore:
     def feeds(self) -> list[tuple[str, str, int]]:
         """See ``engine.Reader``."""
         return [(*key, cursor) for key, cursor in self._feeds.items()]
+
+    def dead(self) -> list[DeadRun]:
+        """See ``engine.Reader``."""
+        return [dead for _, dead in sorted(self._dead.items())]
 
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""

@@ -37,6 +37,8 @@ DELETE_DOUBT: Final = "DELETE FROM doubt WHERE account = ? AND reference = ? AND
 WRITE_OP: Final = "REPLACE INTO op VALUES (?,?,?,?,?,?)"
 INSERT_RUN: Final = "INSERT INTO journal VALUES (?,?,?,?,?,?)"
 INSERT_INBOUND: Final = "INSERT OR IGNORE INTO inbound VALUES (?,?,?,?,?)"
+WRITE_DEAD: Final = "REPLACE INTO dead VALUES (?,?,?,?,?,?,?)"
+DELETE_DEAD: Final = "DELETE FROM dead WHERE client = ? AND feed = ? AND first = ?"
 WRITE_CURSOR: Final = "REPLACE INTO feed VALUES (?,?,?)"
 
 RING_AGAIN: Final = 60_000

@@ -13,6 +13,7 @@ from mgate.spool.rows import Row
 from mgate.spool.shelf import StoredHead, nonempty
 from mgate.spool.store import connect
 from mgate.spool.story import ending_of
+from mgate.spool.verbs import DeadRun
 
 _READY = (
     "SELECT id, n, parts, attempts, expires FROM ready"
@@ -140,6 +141,11 @@ class SqliteReader:
     def feeds(self) -> list[tuple[str, str, int]]:
         """See ``engine.Reader``."""
         return self._db.execute("SELECT client, name, cursor FROM feed").fetchall()
+
+    def dead(self) -> list[DeadRun]:
+        """See ``engine.Reader``."""
+        rows = self._db.execute("SELECT * FROM dead ORDER BY client, feed, first")
+        return [DeadRun(*row) for row in rows]
 
     def waiting(self) -> list[Waiting]:
         """See ``engine.Reader``."""

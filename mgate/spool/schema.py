@@ -130,6 +130,18 @@ MIGRATIONS: Final[tuple[str, ...]] = (
 
     CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE dead (
+        client TEXT NOT NULL,
+        feed TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (client, feed, first)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from mgate.spool import queries
 from mgate.spool.early import drop_early, keep_early, trim_all
 from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
@@ -284,6 +286,9 @@ class SqliteStore:
             self._db.executemany(queries.INSERT_INBOUND, values)
         if turn.acks:
             self._db.executemany(queries.WRITE_CURSOR, [(*key, cursor) for key, cursor in turn.acks.items()])
+        for bury in turn.buried:
+            self._db.executemany(queries.WRITE_DEAD, [msgspec.structs.astuple(dead) for dead in bury.dead])
+            self._db.executemany(queries.DELETE_DEAD, [(bury.client, bury.feed, first) for first in bury.raised])
         for trim in turn.trims:
             trim_all(self._db, trim)
             self._shelf.refresh()

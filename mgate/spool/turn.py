@@ -19,6 +19,7 @@ from mgate.spool.rows import Attempt, Early, Found, Head, Hit, JournalRow, Known
 from mgate.spool.verbs import (
     Accept,
     Ack,
+    Bury,
     Cancel,
     Clash,
     End,
@@ -46,7 +47,7 @@ SameNumber = Callable[[int, bytes, Sequence[str]], bool]
 """Whether a phone tag of this period is that of one of these numbers."""
 
 # States.md, rules 2 and 8: outcomes before leases, and receipts see what the outcomes of the same commit have learnt.
-_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Ack, Cancel, Release, Wake, Forget, Trim)
+_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Ack, Bury, Cancel, Release, Wake, Forget, Trim)
 
 MATCHED: Final = Fit("matched")
 REPEAT: Final = Fit("repeat")
@@ -70,7 +71,7 @@ class Turn:
         ledger: the rows it moved.
         inserted: new messages with their rows; ``early_kept`` and ``early_used``: early receipts to add and to drop;
         inbound: to add; ``forgotten``: (message, journal row) of messages to delete; ``trims``: what only time removes;
-        acks: cursors to set, by (client, feed).
+        acks: cursors to set, by (client, feed); ``buried``: runs that feeds give up or take up again.
     """
 
     def __init__(self, shelf: Shelf, now: int, next_sequence: int, same_number: SameNumber) -> None:
@@ -87,6 +88,7 @@ class Turn:
         self.forgotten: list[tuple[int, int]] = []
         self.trims: list[Trim] = []
         self.acks: dict[tuple[str, str], int] = {}
+        self.buried: list[Bury] = []
 
     def run(self, verbs: Sequence[Verb]) -> list[Result]:
         """Answer each verb, in the order that the rules ask for; the results stand in the order of the verbs."""
@@ -97,7 +99,7 @@ class Turn:
                     results[index] = self._answer(verb)
         return [results[index] for index in range(len(verbs))]
 
-    def _answer(self, verb: Verb) -> Result:  # one line a verb
+    def _answer(self, verb: Verb) -> Result:  # noqa: C901  # one line a verb
         match verb:
             case Ends():
                 return self._end(verb.ends)
@@ -111,6 +113,9 @@ class Turn:
                 return self._keep_inbound(verb.messages)
             case Ack():
                 return acknowledge(verb, self._shelf.cursors(verb.client), self.acks, self.ledger.next_sequence - 1)
+            case Bury():
+                self.buried.append(verb)
+                return len(verb.dead) + len(verb.raised)
             case Cancel():
                 return cancel(self.ledger, verb)
             case Release():

@@ -196,6 +196,33 @@ class Acked(msgspec.Struct, frozen=True):
     cursor: int
 
 
+class DeadRun(msgspec.Struct, frozen=True, gc=False):
+    """Events that a feed gave up: ``events`` of its client's from sequence ``first`` to ``last``; the journal has them.
+
+    ``reason``: a word; ``at``: when it gave them up.
+    """
+
+    client: str
+    feed: str
+    first: int
+    last: int
+    events: int
+    reason: str
+    at: int
+
+
+class Bury(msgspec.Struct, frozen=True):
+    """List these as given up (the same again changes nothing), and take ``raised`` off the list, by their ``first``.
+
+    Answered by the number of both.
+    """
+
+    client: str
+    feed: str
+    dead: tuple[DeadRun, ...] = ()
+    raised: tuple[int, ...] = ()
+
+
 # ---- a person's or a client's wishes -------------------------------------------------------------------------------
 
 
@@ -264,7 +291,7 @@ class NotKept(msgspec.Struct, frozen=True):
     reason: str
 
 
-Verb = Accept | Lease | Ends | Hear | KeepInbound | Ack | Cancel | Release | Wake | Forget | Trim
+Verb = Accept | Lease | Ends | Hear | KeepInbound | Ack | Bury | Cancel | Release | Wake | Forget | Trim
 Result = (
     tuple[Kept | Clash, ...]
     | tuple[Leased | None, ...]

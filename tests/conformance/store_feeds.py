@@ -7,7 +7,7 @@ from mgate.model.message import State, TrafficClass
 from mgate.model.outcome import Rejected, Uncertain
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE
 from mgate.spool.engine import News, Told
-from mgate.spool.verbs import Accept, Ack, Acked, Cancel, KeepInbound, NewInbound, Trim, Verb, Wake
+from mgate.spool.verbs import Accept, Ack, Acked, Bury, Cancel, DeadRun, KeepInbound, NewInbound, Trim, Verb, Wake
 from tests.conformance.player import HOUR, NOW, OK, ROUTE, Player, hearing, kind_of, message, number_of
 
 PATIENCE, STAY = int(RECEIPT_PATIENCE * 1000), int(NO_RECEIPT_STAY * 1000)
@@ -56,6 +56,17 @@ class FeedClaims:
         wishes = [Ack("local", f"feed {n}", 1) for n in range(17)] + [Ack("cards", "feed", 1)]
         words = [kind_of(answer, Acked).word for answer in player.commit(*wishes)]
         assert words == ["acked"] * 16 + ["too_many", "acked"]
+
+    def test_what_a_feed_gives_up_stays_listed_until_it_takes_it_up_again(self, player: Player) -> None:
+        one = DeadRun("crm", "webhook.crm", 7, 9, 3, "http_422", NOW)
+        two = DeadRun("crm", "webhook.crm", 12, 12, 1, "too_old", NOW + 1)
+        other = DeadRun("cards", "webhook.cards", 7, 8, 2, "http_400", NOW)
+        assert player.commit(Bury("crm", "webhook.crm", (two, one)), Bury("cards", "webhook.cards", (other,))) == [2, 1]
+        player.commit(Bury("crm", "webhook.crm", (one,)))
+        player.reopen()
+        assert player.reader.dead() == [other, one, two]
+        assert player.commit(Bury("crm", "webhook.crm", raised=(7, 8))) == [2]
+        assert player.reader.dead() == [other, two]
 
     def test_acknowledgements_of_one_commit_see_each_other(self, player: Player) -> None:
         player.accept(*(message(count) for count in range(1, 4)))
