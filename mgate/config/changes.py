@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from mgate.config.drops import Drop
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
 from mgate.config.reading import kinds_of, sections_of
@@ -54,6 +55,7 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Sms: _SMS,
     CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
     SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
+    Drop: dict.fromkeys(set(kinds_of(Drop)) - {"folder", "group"}, When.AT_ONCE),
     Log: {"level": When.AT_ONCE},
 }
 """Every setting that a running daemon can take up. Any other needs a restart."""
@@ -108,6 +110,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         if client.name in before or coming
     )
     accounts = {account.name: account for account in wanted.sms}
+    drops = {drop.name: drop for drop in wanted.drops}
     return msgspec.structs.replace(
         running,
         spool=_mixed(running.spool, wanted.spool),
@@ -116,6 +119,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         admin=_mixed(running.admin, wanted.admin),
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
         sources=wanted.sources,
+        drops=tuple(_mixed(drop, drops.get(drop.name, drop)) for drop in running.drops),
         log=_mixed(running.log, wanted.log),
     )
 

@@ -12,7 +12,9 @@ from typing import Final, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from mgate.config import drops as files
 from mgate.config import sources as core
+from mgate.config.drops import Drop
 from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.mtls import Known, PushMtls, mistakes_of
@@ -43,7 +45,9 @@ the live spool, 3 days of a receipt's patience, one day of its period."""
 SOCKET_PATH_BYTES: Final = 107
 """The longest path that a UNIX socket may have (unix(7), sun_path)."""
 
-_SECTIONS: Final = ("instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "sources", "log")
+_SECTIONS: Final = (
+    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "sources", "drops", "log",
+)  # fmt: skip
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -125,6 +129,8 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield f"sources.{source.name}", source
         for call in source.calls:
             yield f"sources.{source.name}.calls.{call.name}", call
+    for drop in config.drops:
+        yield f"drops.{drop.name}", drop
     yield "log", config.log
 
 
@@ -166,6 +172,7 @@ class _Reading:
         metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
         accounts = self._accounts(tables.get("sms"))
         sources = self._sources(tables.get("sources", {}))
+        drops = self._drops(tables.get("drops", {}))
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
@@ -183,6 +190,7 @@ class _Reading:
             metrics=metrics,
             sms=accounts,
             sources=sources,
+            drops=drops,
             log=log,
         )
 
@@ -215,6 +223,9 @@ class _Reading:
         identities = None if known is None else [each.name for each in known if each.certificate is not None]
         for mistake in core.mistakes_of(config.sources, taken, identities):
             self._wrong(*mistake)
+        taken |= {source.name: f"sources.{source.name}" for source in config.sources}
+        for found in files.mistakes_of(config.drops, taken):
+            self._wrong(*found)
 
     def _check_retention(self, config: Config) -> None:
         least = (config.spool.reference_days + RETENTION_MARGIN_DAYS) * 86_400.0
@@ -273,6 +284,11 @@ class _Reading:
             source = self._section(CoreSource, f"sources.{name}", table, ("calls",), name=name, calls=calls)
             read += [source] if source is not None else []
         return tuple(read)
+
+    def _drops(self, tables: object) -> tuple[Drop, ...]:
+        named = self._named("drops", tables)
+        read = [self._section(Drop, f"drops.{name}", table, name=name) for name, table in named.items()]
+        return tuple(drop for drop in read if drop is not None)
 
     def _calls(self, section: str, tables: object) -> tuple[SourceCall, ...]:
         named = self._named(section, tables)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from mgate.config.drops import Drop
 from mgate.config.kinds import (
     Country,
     Listen,
@@ -222,6 +223,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         file: the file it came from; ``home``: its folder, where relative paths begin.
         sms: the operator accounts; one for now.
         sources: the databases that messages are taken from.
+        drops: folders that files of messages are taken from.
     """
 
     file: Path
@@ -235,6 +237,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     sms: tuple[Sms, ...]
     sources: tuple[CoreSource, ...] = ()
+    drops: tuple[Drop, ...] = ()
     log: Log
 
     @property
