@@ -41,6 +41,9 @@ class Gate:
     Args:
         listeners: every client's, at this moment.
         identity_of: the identity of a section [tls.NAME]; None for one that there is not.
+
+    Attributes:
+        entrance: what its ports give their connections to.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Gate:
         self._reactor = reactor
         self._log = log
         self._ports: dict[Address, IListeningPort] = {}
-        self._entrance = Entrance()
+        self.entrance = Entrance()
         self._peers: dict[str, Peer] = {}
         self._noted: dict[tuple[str, str], None] = {}
         self._leaving: set[Connection] = set()
@@ -100,7 +103,7 @@ class Gate:
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
-        self._entrance.close()
+        self.entrance.close()
         return [maybeDeferred(port.stopListening) for port in self._ports.values()]
 
     def look(self) -> None:
@@ -140,7 +143,7 @@ class Gate:
     @property
     def handshakes(self) -> int:
         """How many have not shown who they are."""
-        return self._entrance.underway
+        return self.entrance.underway
 
     # ---- who comes -------------------------------------------------------------------------------------------------
 
@@ -202,11 +205,11 @@ class Gate:
         self._mtls = push.mtls
         self._clients = {name: client.name for client in push.clients for name in client.certificates}
         self._identity = self._identity_of(push.mtls.tls) if push.mtls.tls else None
-        self._entrance.apply(self._identity, self._admit, push.mtls.handshakes)
+        self.entrance.apply(self._identity, self._admit, push.mtls.handshakes)
 
     def _open(self, address: Address) -> None:
         try:
-            port = listen_tcp(self._reactor, address.host, address.port, self._entrance, BACKLOG)
+            port = listen_tcp(self._reactor, address.host, address.port, self.entrance, BACKLOG)
         except CannotListenError as error:
             why = error.socketError
             raise SocketError(
