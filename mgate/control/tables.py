@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from rich import box
 from rich.table import Table
@@ -10,13 +11,14 @@ from rich.text import Text
 
 from mgate.config import Plain, Setting, show_size
 from mgate.control.errand import Pushed
+from mgate.control.source_views import CalledView, CheckView, SourceView, UnreadView
 from mgate.control.story import Story
 from mgate.control.views import BindView, ChangeView, FeedView, LaneView, QueueRow, StatusView
 from mgate.model.view import MessageView
 
 _GOOD = frozenset({"running", "bound", "delivered"})
-_BAD = frozenset({"stopping", "refused", "undelivered", "expired", "no_receipt", "uncertain"})
-_WATCH = frozenset({"paused", "connecting", "waiting", "starting"})
+_BAD = frozenset({"stopping", "failing", "refused", "undelivered", "expired", "no_receipt", "uncertain"})
+_WATCH = frozenset({"paused", "held", "connecting", "waiting", "starting"})
 
 
 def change_table(changes: Iterable[ChangeView]) -> Table:
@@ -98,6 +100,67 @@ def feed_table(feeds: Iterable[FeedView]) -> Table:
     table = _table("client", "feed", "cursor", "behind", "since", right=(3,))
     for feed in feeds:
         _row(table, feed.client, feed.feed, feed.cursor, str(feed.behind), moment(feed.oldest))
+    return table
+
+
+def source_table(sources: Iterable[SourceView]) -> Table:
+    """The databases that messages are taken from, one a row."""
+    names = (
+        "source",
+        "state",
+        "database",
+        "mode",
+        "waiting",
+        "oldest",
+        "taken",
+        "refused",
+        "returned",
+        "unread",
+        "why",
+    )
+    table = _table(*names, right=(4, 5, 6, 7, 8, 9))
+    for each in sources:
+        _row(
+            table,
+            each.name,
+            _state(each.state),
+            each.place,
+            each.mode,
+            str(each.waiting) if each.waiting >= 0 else "",
+            span(each.oldest) if each.waiting > 0 else "",
+            str(each.taken),
+            str(sum(each.refused.values())),
+            str(each.returned),
+            str(each.unread),
+            "; ".join(part for part in (each.detail, each.todo) if part),
+        )
+    return table
+
+
+def problem_table(view: CheckView) -> Table:
+    """What is wrong with a source, by who mends it."""
+    table = _table("who mends it", "step", "what is wrong", "what to do")
+    for each in sorted(view.problems, key=lambda problem: problem.who):
+        _row(table, each.who, each.step, each.problem if each.fatal else f"(warning) {each.problem}", each.todo)
+    return table
+
+
+def unread_tables(view: UnreadView) -> list[Table]:
+    """The rows whose numbers could not be read."""
+    counts = _pairs(*((reason, str(count)) for reason, count in sorted(view.counts.items())))
+    rows = _table("key", "version", "reason", "as it was written", "at (UTC)")
+    for row in view.rows:
+        at = datetime.fromtimestamp(row.at, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
+        _row(rows, row.key, row.version, row.reason, row.shape, at)
+    return [counts, rows]
+
+
+def called_table(view: CalledView) -> Table:
+    """What a call to the core gave."""
+    names = list(view.rows[0]) if view.rows else ["nothing"]
+    table = _table(*names)
+    for row in view.rows:
+        _row(table, *("" if row.get(name) is None else str(row[name]) for name in names))
     return table
 
 
