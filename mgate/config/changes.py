@@ -17,7 +17,9 @@ from mgate.config.drops import Drop
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
 from mgate.config.reading import kinds_of, sections_of
+from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource, SourceCall
+from mgate.config.tls import Tls
 from mgate.config.tree import Admin, Config, Log, Push, PushClient, Retention, Sms, Spool
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -52,10 +54,12 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     PushMtls: dict.fromkeys(kinds_of(PushMtls), When.AT_ONCE),
     PushClient: dict.fromkeys(kinds_of(PushClient), When.AT_ONCE),
     Admin: dict.fromkeys(("owner", "group", "mode"), When.AT_ONCE),
+    Tls: dict.fromkeys(kinds_of(Tls), When.NEXT_CONNECTION),
     Sms: _SMS,
     CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
     SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
     Drop: dict.fromkeys(set(kinds_of(Drop)) - {"folder", "group"}, When.AT_ONCE),
+    Reckoning: dict.fromkeys(kinds_of(Reckoning), When.AT_ONCE),
     Log: {"level": When.AT_ONCE},
 }
 """Every setting that a running daemon can take up. Any other needs a restart."""
@@ -118,8 +122,10 @@ def taken_up(running: Config, wanted: Config) -> Config:
         push=msgspec.structs.replace(_mixed(running.push, wanted.push), mtls=wanted.push.mtls, clients=clients),
         admin=_mixed(running.admin, wanted.admin),
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
+        tls=wanted.tls,
         sources=wanted.sources,
         drops=tuple(_mixed(drop, drops.get(drop.name, drop)) for drop in running.drops),
+        reckoning=wanted.reckoning,
         log=_mixed(running.log, wanted.log),
     )
 
@@ -135,7 +141,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall):
+    if isinstance(struct, CoreSource | SourceCall | Tls):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

@@ -15,6 +15,7 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from mgate.config.kinds import NotAllowed, Plain, Text, Whole
+from mgate.config.tls import Tls, unknown
 
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -108,13 +109,15 @@ class Wrong(NamedTuple):
     problem: str
 
 
-def mistakes_of(mtls: PushMtls, identities: Sequence[str], clients: Sequence[Known]) -> Iterator[Wrong]:
-    """What no setting of these shows by itself. ``identities``: the names of the sections [tls.NAME]."""
-    known = ", ".join(identities) or "none"
-    if mtls.tls and mtls.tls not in identities:
-        yield Wrong("push.mtls", "tls", f"there is no section [tls.{mtls.tls}]; there are: {known}")
+def mistakes_of(mtls: PushMtls, identities: Sequence[Tls], clients: Sequence[Known]) -> Iterator[Wrong]:
+    """What no setting of these shows by itself."""
+    named = {identity.name: identity for identity in identities}
+    why_not = unknown(mtls.tls, named, shows=True) if mtls.tls else None
+    if why_not is not None:
+        yield Wrong("push.mtls", "tls", why_not)
     if mtls.listen and not mtls.tls:
-        yield Wrong("push.mtls", "tls", f"is missing: which [tls.NAME] says who we are? There are: {known}")
+        known = ", ".join(named) or "none yet"
+        yield Wrong("push.mtls", "tls", f"is missing: which [tls.NAME] says who we are? Those that there are: {known}")
     if mtls.listen and not any(client.certificates for client in clients):
         problem = "nobody could come in: give a client its certificates, under [push.clients.NAME]"
         yield Wrong("push.mtls", "listen", problem)

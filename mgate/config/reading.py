@@ -18,7 +18,9 @@ from mgate.config.drops import Drop
 from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.mtls import Known, PushMtls, mistakes_of
+from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource, SourceCall
+from mgate.config.tls import Tls, unsound
 from mgate.config.tree import (
     LOCAL,
     NAME,
@@ -46,7 +48,8 @@ SOCKET_PATH_BYTES: Final = 107
 """The longest path that a UNIX socket may have (unix(7), sun_path)."""
 
 _SECTIONS: Final = (
-    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "sms", "sources", "drops", "log",
+    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "sources", "drops", "reckoning",
+    "log",
 )  # fmt: skip
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -123,6 +126,8 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield f"push.clients.{client.name}", client
     for name in ("admin", "metrics"):
         yield name, getattr(config, name)
+    for identity in config.tls:
+        yield f"tls.{identity.name}", identity
     for account in config.sms:
         yield f"sms.{account.name}", account
     for source in config.sources:
@@ -131,6 +136,7 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
             yield f"sources.{source.name}.calls.{call.name}", call
     for drop in config.drops:
         yield f"drops.{drop.name}", drop
+    yield "reckoning", config.reckoning
     yield "log", config.log
 
 
@@ -170,13 +176,15 @@ class _Reading:
         mtls = self._section(PushMtls, "push.mtls", over_tls)
         admin = self._section(Admin, "admin", tables.get("admin", {}))
         metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
+        identities = self._identities(tables.get("tls", {}))
         accounts = self._accounts(tables.get("sms"))
         sources = self._sources(tables.get("sources", {}))
         drops = self._drops(tables.get("drops", {}))
+        reckoning = self._section(Reckoning, "reckoning", tables.get("reckoning", {}))
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
-        if not (instance and keys and spool and retention and doors and mtls and admin and metrics and log):
+        if not (instance and keys and spool and retention and doors and mtls and admin and metrics and reckoning and log):
             return None
         return Config(
             file=self.file,
@@ -188,9 +196,11 @@ class _Reading:
             push=msgspec.structs.replace(doors, mtls=mtls, clients=programs),
             admin=admin,
             metrics=metrics,
+            tls=identities,
             sms=accounts,
             sources=sources,
             drops=drops,
+            reckoning=reckoning,
             log=log,
         )
 
@@ -199,7 +209,7 @@ class _Reading:
         self._check_retention(config)
         self._check_sockets(config)
         clients = [Known(client.name, client.certificates) for client in config.push.clients]
-        for wrong in mistakes_of(config.push.mtls, [identity.name for identity in getattr(config, "tls", ())], clients):
+        for wrong in (*unsound(config.tls), *mistakes_of(config.push.mtls, config.tls, clients)):
             self._wrong(*wrong)
         for client in config.push.clients:
             if client.default_sender and "*" not in client.senders and client.default_sender not in client.senders:
@@ -219,8 +229,7 @@ class _Reading:
                 )
 
         taken = {client.name: f"push.clients.{client.name}" for client in config.push.clients}
-        known = getattr(config, "tls", None)
-        identities = None if known is None else [each.name for each in known if each.certificate is not None]
+        identities = [each.name for each in config.tls if each.certificate is not None]
         for mistake in core.mistakes_of(config.sources, taken, identities):
             self._wrong(*mistake)
         taken |= {source.name: f"sources.{source.name}" for source in config.sources}
@@ -251,6 +260,11 @@ class _Reading:
             if path in seen:
                 self._wrong(section, key, f"{path} is the socket of [{seen[path]}] too")
             seen[path] = section
+
+    def _identities(self, tables: object) -> tuple[Tls, ...]:
+        found = self._named("tls", tables)
+        read = [self._section(Tls, f"tls.{name}", table, name=name) for name, table in found.items()]
+        return tuple(identity for identity in read if identity is not None)
 
     def _accounts(self, tables: object) -> tuple[Sms, ...]:
         if tables is None:

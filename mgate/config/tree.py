@@ -28,7 +28,9 @@ from mgate.config.kinds import (
     WholeOrAuto,
 )
 from mgate.config.mtls import CertificateNames, PushMtls
+from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource
+from mgate.config.tls import Tls
 from mgate.model.message import TrafficClass
 
 LOCAL: Final = "local"
@@ -221,6 +223,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         file: the file it came from; ``home``: its folder, where relative paths begin.
+        tls: who we are, and whom we believe, by name.
         sms: the operator accounts; one for now.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
@@ -235,9 +238,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     push: Push
     admin: Admin
     metrics: Metrics
+    tls: tuple[Tls, ...] = ()
     sms: tuple[Sms, ...]
     sources: tuple[CoreSource, ...] = ()
     drops: tuple[Drop, ...] = ()
+    reckoning: Reckoning = Reckoning()
     log: Log
 
     @property

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mgate.config import differences, taken_up
 from mgate.config.kinds import NotAllowed
 from mgate.config.mtls import Address, Addresses, Known, PushMtls, certificate_name, mistakes_of
+from mgate.config.tls import Tls
 from tests.unit.config.test_changes import config
 
 CORE = Known("core", ("dns:core.bank.example",))
@@ -18,7 +19,8 @@ OPEN = PushMtls(listen=(Address("10.0.0.5", 8443),), tls="api")
 
 
 def said(mtls: PushMtls, *clients: Known) -> list[str]:
-    return [" ".join(wrong) for wrong in mistakes_of(mtls, ["api"], clients)]
+    api = Tls(name="api", authority=Path("a"), certificate=Path("c"), key_file=Path("k"))
+    return [" ".join(wrong) for wrong in mistakes_of(mtls, [api, Tls(name="calls", authority=Path("a"))], clients)]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,12 @@ def test_a_listener_that_lacks_nothing_has_no_mistake() -> None:
 
 def test_what_a_listener_lacks_is_told() -> None:
     nameless, strange = PushMtls(listen=OPEN.listen), PushMtls(listen=OPEN.listen, tls="apo")
-    assert said(nameless, CORE) == ["push.mtls tls is missing: which [tls.NAME] says who we are? There are: api"]
-    assert said(strange, CORE) == ["push.mtls tls there is no section [tls.apo]; there are: api"]
+    mute = PushMtls(listen=OPEN.listen, tls="calls")
+    assert said(nameless, CORE) == [
+        "push.mtls tls is missing: which [tls.NAME] says who we are? Those that there are: api, calls"
+    ]
+    assert said(strange, CORE) == ['push.mtls tls there is no section [tls.apo]; those that there are: "api", "calls"']
+    assert said(mute, CORE) == ["push.mtls tls [tls.calls] has no certificate and key_file, which this link must show"]
     assert said(OPEN, Known("local", ())) == [
         "push.mtls listen nobody could come in: give a client its certificates, under [push.clients.NAME]"
     ]

@@ -286,7 +286,8 @@ def test_the_shipped_file_shows_every_setting_with_its_default(tmp_path: Path) -
             assert isinstance(inner, dict)
             table = inner
         assert setting.key in table, f"[{setting.section}] {setting.key} is not in etc/mgate.toml"
-        if setting.default is not None:
+        # An identity without files would be no example.
+        if setting.default is not None and setting.key not in ("certificate", "key_file"):
             assert setting.value == setting.default, f"[{setting.section}] {setting.key}"
 
 

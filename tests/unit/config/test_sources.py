@@ -40,7 +40,12 @@ def source(folder: Path, more: str = "") -> CoreSource:
     return sources[0]
 
 
-TLS = ""
+TLS = """
+[tls.core]
+authority = "tls/authority.pem"
+certificate = "tls/mgate.pem"
+key_file = "tls/mgate.key"
+"""
 
 
 def told(folder: Path, more: str, start: str = LEAST) -> list[str]:
