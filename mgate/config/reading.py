@@ -184,7 +184,9 @@ class _Reading:
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
-        if not (instance and keys and spool and retention and doors and mtls and admin and metrics and reckoning and log):
+        if not (
+            instance and keys and spool and retention and doors and mtls and admin and metrics and reckoning and log
+        ):
             return None
         return Config(
             file=self.file,
