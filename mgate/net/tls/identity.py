@@ -17,7 +17,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from zope.interface import implementer
 
 from mgate.config.tls import REFUSE, Tls
@@ -314,7 +314,7 @@ class _One(Factory):
         return self.wire
 
 
-class Listening(Factory):
+class Listening(ServerFactory):
     """Gives each connection that comes in its coat.
 
     Attributes:

@@ -153,14 +153,14 @@ class TlsWire(Protocol):
         self._settle(inner)
 
     def _refuse(self, refusal: TlsRefused) -> None:
-        self._conclude(refusal)
         # Not dropped: an alert shall arrive.
         self._tcp.loseConnection()
+        self._conclude(refusal)
 
     def _late(self) -> None:
         self._timer = None
-        self._conclude(TlsRefused(Word.OTHER, f"no handshake within {HANDSHAKE_LIMIT:g} s"))
         self._tcp.abortConnection()
+        self._conclude(TlsRefused(Word.OTHER, f"no handshake within {HANDSHAKE_LIMIT:g} s"))
 
     def _conclude(self, refusal: TlsRefused) -> None:
         if not self._over:
