@@ -17,6 +17,7 @@ from mgate.telemetry.numbers import (
     SOURCE_STATES,
     Alarm,
     BindNumbers,
+    DropNumbers,
     FeedNumbers,
     Health,
     LaneNumbers,
@@ -31,6 +32,7 @@ from mgate.telemetry.numbers import (
     SpoolNumbers,
     Spread,
     Telemetry,
+    TlsNumbers,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "SOURCE_STATES",
     "Alarm",
     "BindNumbers",
+    "DropNumbers",
     "Event",
     "FeedNumbers",
     "Fields",
@@ -59,5 +62,6 @@ __all__ = [
     "SpoolNumbers",
     "Spread",
     "Telemetry",
+    "TlsNumbers",
     "scrub",
 ]

@@ -54,6 +54,7 @@ class Event(Enum):
     SOCKET_CLOSED = "socket_closed", Level.INFO
     CLIENT_CAME = "client_came", Level.INFO
     CLIENT_DISMISSED = "client_dismissed", Level.WARNING
+    TLS_REFUSED = "tls_refused", Level.WARNING
 
     BIND_CONNECTING = "bind_connecting", Level.DEBUG
     BIND_OPENED = "bind_opened", Level.INFO
@@ -72,6 +73,13 @@ class Event(Enum):
     SOURCE_PAUSED = "source_paused", Level.WARNING
     SOURCE_RESUMED = "source_resumed", Level.INFO
     SOURCE_ROW_STUCK = "source_row_stuck", Level.ERROR
+
+    DROP_CLAIMED = "drop_claimed", Level.INFO
+    DROP_TAKEN = "drop_taken", Level.INFO
+    DROP_REFUSED = "drop_refused", Level.WARNING
+    DROP_FINAL = "drop_final", Level.INFO
+    DROP_FAILED = "drop_failed", Level.ERROR
+    DROP_WELL = "drop_well", Level.INFO
 
     ADMIN_ACT = "admin_act", Level.INFO
     MESSAGE_CANCELLED = "message_cancelled", Level.INFO
@@ -112,7 +120,8 @@ class Fields(TypedDict, total=False):
     seconds: float
 
 
-_NUMBER_LIKE: Final = re.compile(r"\+?[0-9]{9,}", re.ASCII)
+_NUMBER_LIKE: Final = re.compile(r"\bsha256:[0-9a-f]{64}\b|\+?[0-9]{9,}", re.ASCII)
+"""What may be a phone number; the fingerprint of a certificate is none, whatever digits it has."""
 _MAY_HOLD_DIGITS: Final = frozenset({"path", "frames", "certificate"})
 
 
@@ -158,7 +167,7 @@ class Log:
 
 def scrub(text: str) -> str:
     """A text of foreign origin with every run of digits masked that could be a phone number."""
-    return _NUMBER_LIKE.sub(lambda found: mask(found[0]), text)
+    return _NUMBER_LIKE.sub(lambda found: found[0] if found[0].startswith("sha256:") else mask(found[0]), text)
 
 
 def _shown(name: str, value: object) -> object:

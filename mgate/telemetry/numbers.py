@@ -69,6 +69,16 @@ ROW_REFUSALS: Final = (
 )  # fmt: skip
 """Why rows are refused: of their numbers every reason, of the rest what an operator would look at apart."""
 
+DropFileWord = Literal["taken", "refused", "broken"]
+DROP_FILES: Final[tuple[DropFileWord, ...]] = ("taken", "refused", "broken")
+DropRowWord = Literal["accepted", "known", "refused"]
+DROP_ROWS: Final[tuple[DropRowWord, ...]] = ("accepted", "known", "refused")
+
+TLS_REFUSALS: Final = (
+    "wrong_authority", "expired", "not_yet_valid", "revoked", "wrong_name", "no_san", "wrong_usage", "self_signed",
+    "weak_key", "old_protocol", "missing_chain", "key_mismatch", "stale_crl", "no_certificate", "unknown_peer", "other",
+)  # fmt: skip
+
 _Kind = Literal["counter", "gauge", "histogram"]
 _Word = TypeVar("_Word", bound=str)
 
@@ -152,6 +162,15 @@ class PushNumbers:
         self.dropped = families.counter("mgate_http_dropped", "Connections dropped for being slow, silent or broken")
 
 
+class TlsNumbers:
+    """Of handshakes that came to nothing, by the word of `net.tls`."""
+
+    def __init__(self, families: _Families) -> None:
+        text = "TLS handshakes refused, by us or by the peer"
+        self.refused = families.counters("mgate_tls_refused", text, "reason", TLS_REFUSALS)
+        self.handshakes = families.gauge("mgate_tls_handshakes", "Connections that have not shown who they are")
+
+
 class SpoolNumbers:
     """Of the memory. ``commit_seconds`` and ``commit_rows`` are filled once a commit, ``ended`` by final state."""
 
@@ -214,6 +233,23 @@ class SourceNumbers:
             number.n = int(word == state)
 
 
+class DropNumbers:
+    """Of one folder of files: files and rows by what became of them, and what waits."""
+
+    def __init__(self, families: _Families, drop: str) -> None:
+        self.files = {
+            result: families.counter("mgate_drop_files", "Files, by what became of them", drop=drop, result=result)
+            for result in DROP_FILES
+        }
+        self.rows = {
+            result: families.counter("mgate_drop_rows", "Rows, by what became of them", drop=drop, result=result)
+            for result in DROP_ROWS
+        }
+        self.waiting = families.gauge("mgate_drop_waiting_files", "Files whose manifest waits", drop=drop)
+        self.open = families.gauge("mgate_drop_open_files", "Files of which messages have not ended", drop=drop)
+        self.paused = families.gauge("mgate_drop_paused", "1 while paused", drop=drop)
+
+
 class LaneNumbers:
     """Of one lane of one route: parts that wait, and the age of the oldest in seconds."""
 
@@ -271,6 +307,7 @@ class Alarm(Enum):
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
     CLOCK_SET_BACK = "clock_set_back"
+    DROP_FAILED = "drop_failed"
     SOURCE_DOWN = "source_down"
 
 
@@ -311,12 +348,14 @@ class Telemetry:
         self.version = version
         self.phase = Phase.STARTING
         self.push = PushNumbers(families, codes)
+        self.tls = TlsNumbers(families)
         self.spool = SpoolNumbers(families)
         self.routes = {route: RouteNumbers(families, route) for route in binds}
         self.lanes = {(route, lane): LaneNumbers(families, route, lane) for route in binds for lane in LANES}
         self.binds: dict[tuple[str, int], BindNumbers] = {}
         self.feeds: dict[str, FeedNumbers] = {}
         self.sources: dict[str, SourceNumbers] = {}
+        self.drops: dict[str, DropNumbers] = {}
         self._families = families
         self.apply(binds)
         self.loop_lag = families.spread("mgate_loop_lag_seconds", "How late the event loop woke", _QUICK)
@@ -341,6 +380,12 @@ class Telemetry:
         if name not in self.sources:
             self.sources[name] = SourceNumbers(self._families, name)
         return self.sources[name]
+
+    def drop_of(self, name: str) -> DropNumbers:
+        """The numbers of a configured folder of files."""
+        if name not in self.drops:
+            self.drops[name] = DropNumbers(self._families, name)
+        return self.drops[name]
 
     def sound(self, alarm: Alarm, raised: bool) -> bool:
         """Raise or clear an alarm; True when that changed it, so that it is logged once."""
