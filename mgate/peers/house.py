@@ -239,6 +239,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def fdatasync_ms(folder: Path, times: int = 40) -> float:
     """The median time of an fdatasync of 4 KiB in this folder, milliseconds: what a commit cannot be faster than."""
     path = folder / "fdatasync"

@@ -8,10 +8,10 @@ from typing import Final
 from mgate.peers.bench.figures import Asked, Figure, Result, figure, latencies
 from mgate.peers.bench.load import EVERY_CLASS, Kind, Load, Plan, Stock
 from mgate.peers.bench.row import Row, Said, Setting
-from mgate.peers.bench.stage import Account, Cost, House, Meter, OneClock, Operator, free_port, spent
+from mgate.peers.bench.stage import Account, Cost, House, Meter, OneClock, Operator, spent
 from mgate.peers.bench.watch import ACKNOWLEDGED, Story, Watch, story
 from mgate.peers.esme import load
-from mgate.peers.house import PASSWORD, SYSTEM_ID, HouseError
+from mgate.peers.house import PASSWORD, SYSTEM_ID, HouseError, free_port
 
 WINDOW: Final = 100
 CONNECTIONS: Final = 32

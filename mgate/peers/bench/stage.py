@@ -1,14 +1,13 @@
 """The house on its stage: an operator, an instance and its daemon for one row, and what they cost."""
 
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from mgate.peers.bench.watch import BOUND, Watch
-from mgate.peers.house import PASSWORD, SYSTEM_ID, HouseError, Instance, Running, fdatasync_ms
+from mgate.peers.house import PASSWORD, SYSTEM_ID, HouseError, Instance, Running, fdatasync_ms, free_port
 
 SYNCS: Final = 200
 PROFILE: Final = "MGATE_PROFILE"
@@ -86,13 +85,6 @@ class Operator(Running):
                 break
             time.sleep(0.01)
         raise self.fault("does not listen")
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class House:

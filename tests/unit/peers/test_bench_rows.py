@@ -24,9 +24,9 @@ from mgate.peers.bench.operators import LATENCIES, RATE, WINDOW, _figures, _hous
 from mgate.peers.bench.profile import FIRST, Profiler, samples
 from mgate.peers.bench.rates import every_text_once, submit_latencies
 from mgate.peers.bench.row import Row, Said, Setting
-from mgate.peers.bench.stage import Account, OneClock, Operator, free_port, spent
+from mgate.peers.bench.stage import Account, OneClock, Operator, spent
 from mgate.peers.bench.watch import Story
-from mgate.peers.house import HouseError, Running
+from mgate.peers.house import HouseError, Running, free_port
 from mgate.peers.smsc.ledger import Ledger, Submitted
 from mgate.peers.smsc.script import read
 
