@@ -98,6 +98,7 @@ class Life:
         memory.keeper.start()
         for account in house.accounts.values():
             account.start()
+        house.drops.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._on_signal(number, self.stop)
         self._on_signal(signal.SIGHUP, lambda: self.reload(house))
@@ -190,6 +191,7 @@ class Life:
         self._log(Event.STOPPING)
         last = self._reactor.callLater(_LAST, self._leave, house)
         house.doors.close()
+        house.drops.close()
         house.dispatcher.drain(lambda _empty: self._unbind(house, last.cancel), DRAIN)
 
     def _unbind(self, house: wiring.House, in_time: Callable[[], None]) -> None:
@@ -206,6 +208,7 @@ class Life:
     def _leave(self, house: wiring.House) -> None:
         memory = house.memory
         memory.keeper.stop()
+        house.drops.stop()
         house.brake.stop()
         house.disk.stop()
         for listener in (*house.doors.listeners, house.admin, house.metrics):

@@ -14,6 +14,7 @@ from mgate.control.views import ChangeView, MistakeView, ReloadView
 from mgate.daemon.brake import Brake
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
+from mgate.daemon.drops import Drops
 from mgate.daemon.operators import Operators
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.telemetry import Event, Level, Log
@@ -27,6 +28,7 @@ class Rooms(NamedTuple):
     disk: SpoolDisk
     brake: Brake
     keeping: Callable[[Config], None]
+    drops: Drops
 
 
 class Reload:
@@ -106,6 +108,7 @@ class Reload:
         rooms.disk.apply(config.spool)
         rooms.brake.apply(config.spool.stalled_after)
         rooms.keeping(config)
+        rooms.drops.apply(config.drops)
         anew = {change.section for change in changes if change.when is When.ANEW}
         touched = {change.section for change in changes if change.when is not When.RESTART}
         for sms in config.sms:

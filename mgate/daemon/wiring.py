@@ -21,12 +21,14 @@ from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import Config, Sms
+from mgate.control.drops import DropHatch
 from mgate.control.server import Hatch
 from mgate.daemon.board import Board
 from mgate.daemon.brake import Brake
 from mgate.daemon.clock import SteadyClock
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
+from mgate.daemon.drops import Drops, Surroundings
 from mgate.daemon.ears import Ears
 from mgate.daemon.gauges import Gauges
 from mgate.daemon.operators import Operators
@@ -103,6 +105,7 @@ class House:
     disk: SpoolDisk
     brake: Brake
     reload: Reload
+    drops: Drops
 
 
 def make_log(config: Config) -> Log:
@@ -152,8 +155,11 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     )
     limit = config.spool.stalled_after
     brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
-    doors = _doors(config, telemetry, memory, dispatcher, brake, log, reactor)
-    reload = Reload(config, Rooms(operators, doors, disk, brake, lambda wanted: _keep(memory.keeper, wanted)), log)
+    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, memory.clock.now, brake.why_not)
+    doors = _doors(config, telemetry, memory, acceptance, log, reactor)
+    drops = _drops(config, telemetry, memory, acceptance, log, reactor)
+    keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
+    reload = Reload(config, Rooms(operators, doors, disk, brake, keeping, drops), log)
     board = Board(
         reload,
         telemetry,
@@ -168,10 +174,11 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     )
     hatch = Hatch(board, memory.desk, reload, __version__, log)
     inward = [route for route in doors.local.routes() if route.method == "POST"]
-    admin = Listener(Routes([*hatch.routes(), *inward]), reactor, Limits(), doors.requests, doors.answers)
+    hatches = [*hatch.routes(), *DropHatch(drops, log).routes()]
+    admin = Listener(Routes([*hatches, *inward]), reactor, Limits(), doors.requests, doors.answers)
     gauges = Gauges(telemetry, board, dispatcher, accounts, doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(memory, dispatcher, accounts, doors, admin, metrics, board, disk, brake, reload)
+    return House(memory, dispatcher, accounts, doors, admin, metrics, board, disk, brake, reload, drops)
 
 
 def _memory(
@@ -244,13 +251,11 @@ def _doors(
     config: Config,
     telemetry: Telemetry,
     memory: Memory,
-    dispatcher: Dispatcher,
-    brake: Brake,
+    acceptance: Acceptance,
     log: Log,
     reactor: AsyncioSelectorReactor,
 ) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
-    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, memory.clock.now, brake.why_not)
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
 
     def make(client: intake.PushClient) -> PushApi:
@@ -260,6 +265,22 @@ def _doors(
         return FeedApi(client, memory.feeds, reactor, telemetry.feeds_of(client))
 
     return Doors(config.push, make, feeds, reactor, log)
+
+
+def _drops(
+    config: Config,
+    telemetry: Telemetry,
+    memory: Memory,
+    acceptance: Acceptance,
+    log: Log,
+    reactor: AsyncioSelectorReactor,
+) -> Drops:
+    """The folders of files."""
+    wall = memory.clock.now
+    around = Surroundings(
+        acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log
+    )
+    return Drops(config, around)
 
 
 def _keep(keeper: Keeper, config: Config) -> None:

@@ -81,6 +81,9 @@ class Event(Enum):
     DROP_FAILED = "drop_failed", Level.ERROR
     DROP_WELL = "drop_well", Level.INFO
 
+    RECKONED = "reckoned", Level.INFO
+    RECKONING_FAILED = "reckoning_failed", Level.ERROR
+
     ADMIN_ACT = "admin_act", Level.INFO
     MESSAGE_CANCELLED = "message_cancelled", Level.INFO
 

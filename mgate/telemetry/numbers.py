@@ -250,6 +250,17 @@ class DropNumbers:
         self.paused = families.gauge("mgate_drop_paused", "1 while paused", drop=drop)
 
 
+class ReckoningNumbers:
+    """Of the last reckoning of one client: what is missing, whether it balances, and when it was made."""
+
+    def __init__(self, families: _Families, client: str) -> None:
+        self.missing = families.gauge(
+            "mgate_reckoning_missing", "Rows of the core that the last reckoning did not find", client=client
+        )
+        self.balances = families.gauge("mgate_reckoning_balances", "1 if the last reckoning balances", client=client)
+        self.at = families.gauge("mgate_reckoning_timestamp_seconds", "When the last one was made", client=client)
+
+
 class LaneNumbers:
     """Of one lane of one route: parts that wait, and the age of the oldest in seconds."""
 
@@ -307,6 +318,7 @@ class Alarm(Enum):
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
     CLOCK_SET_BACK = "clock_set_back"
+    RECKONING_GAP = "reckoning_gap"
     DROP_FAILED = "drop_failed"
     SOURCE_DOWN = "source_down"
 
@@ -356,6 +368,7 @@ class Telemetry:
         self.feeds: dict[str, FeedNumbers] = {}
         self.sources: dict[str, SourceNumbers] = {}
         self.drops: dict[str, DropNumbers] = {}
+        self.reckonings: dict[str, ReckoningNumbers] = {}
         self._families = families
         self.apply(binds)
         self.loop_lag = families.spread("mgate_loop_lag_seconds", "How late the event loop woke", _QUICK)
@@ -386,6 +399,12 @@ class Telemetry:
         if name not in self.drops:
             self.drops[name] = DropNumbers(self._families, name)
         return self.drops[name]
+
+    def reckoning_of(self, client: str) -> ReckoningNumbers:
+        """The numbers of a configured client's reckonings, from the first one on."""
+        if client not in self.reckonings:
+            self.reckonings[client] = ReckoningNumbers(self._families, client)
+        return self.reckonings[client]
 
     def sound(self, alarm: Alarm, raised: bool) -> bool:
         """Raise or clear an alarm; True when that changed it, so that it is logged once."""
