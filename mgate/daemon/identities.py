@@ -38,6 +38,11 @@ class Identities:
         """The identity of that name; None when there is none."""
         return self._identities.get(name)
 
+    @property
+    def all(self) -> Sequence[Identity]:
+        """Every one, in the order of the configuration."""
+        return tuple(self._identities.values())
+
     def apply(self, sections: Sequence[Tls]) -> list[str]:
         """Go on by these sections, and by what their files are now; what is wrong with them, which leaves the old in
         use."""
@@ -47,14 +52,21 @@ class Identities:
             identity = known.get(tls.name)
             if identity is None:
                 identity = self._new(tls)
-                wrong += [str(problem) for problem in identity.problems]
             elif identity.tls != tls or identity.changed():
-                wrong += identity.reload(tls)
+                identity.reload(tls)
+                self._tell(identity)
+            wrong += [str(problem) for problem in identity.problems]
             self._identities[tls.name] = identity
         return wrong
 
     def _new(self, tls: Tls) -> Identity:
-        return Identity(tls, self._reactor, self._wall, self._refused)
+        identity = Identity(tls, self._reactor, self._wall, self._refused)
+        self._tell(identity)
+        return identity
+
+    def _tell(self, identity: Identity) -> None:
+        for problem in identity.problems:
+            self._log(Event.CONFIG_REFUSED, source=f"tls.{identity.name}", detail=str(problem))
 
     def _refused(self, seen: Seen) -> None:
         """Count it, and say it: a stranger who comes again and again does not fill the log."""

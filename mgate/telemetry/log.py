@@ -55,6 +55,11 @@ class Event(Enum):
     CLIENT_CAME = "client_came", Level.INFO
     CLIENT_DISMISSED = "client_dismissed", Level.WARNING
     TLS_REFUSED = "tls_refused", Level.WARNING
+    TLS_FILES_WRONG = "tls_files_wrong", Level.ERROR
+    TLS_FILES_READ = "tls_files_read", Level.INFO
+    CERTIFICATE_ENDS = "certificate_ends", Level.WARNING
+    CERTIFICATE_ENDED = "certificate_ended", Level.ERROR
+    CRL_STALE = "crl_stale", Level.ERROR
 
     BIND_CONNECTING = "bind_connecting", Level.DEBUG
     BIND_OPENED = "bind_opened", Level.INFO

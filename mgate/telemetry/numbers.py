@@ -69,6 +69,7 @@ ROW_REFUSALS: Final = (
 )  # fmt: skip
 """Why rows are refused: of their numbers every reason, of the rest what an operator would look at apart."""
 
+CertificateRole = Literal["ours", "authority", "crl", "peer"]
 DropFileWord = Literal["taken", "refused", "broken"]
 DROP_FILES: Final[tuple[DropFileWord, ...]] = ("taken", "refused", "broken")
 DropRowWord = Literal["accepted", "known", "refused"]
@@ -163,12 +164,18 @@ class PushNumbers:
 
 
 class TlsNumbers:
-    """Of handshakes that came to nothing, by the word of `net.tls`."""
+    """Of handshakes that came to nothing, by the word of `net.tls`, and of what ends one day."""
 
     def __init__(self, families: _Families) -> None:
         text = "TLS handshakes refused, by us or by the peer"
         self.refused = families.counters("mgate_tls_refused", text, "reason", TLS_REFUSALS)
         self.handshakes = families.gauge("mgate_tls_handshakes", "Connections that have not shown who they are")
+        self._families = families
+
+    def days_left(self, identity: str, role: CertificateRole) -> Number:
+        """Days until the first of these ends: of one section [tls.NAME], certificates or lists of one role."""
+        text = "Days until the first of these certificates or revocation lists ends; below 0: it has ended"
+        return self._families.gauge("mgate_certificate_days_left", text, identity=identity, role=role)
 
 
 class SpoolNumbers:
@@ -318,6 +325,9 @@ class Alarm(Enum):
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
     CLOCK_SET_BACK = "clock_set_back"
+    TLS_FILES = "tls_files"
+    CERTIFICATE_ENDS = "certificate_ends"
+    CRL_STALE = "crl_stale"
     RECKONING_GAP = "reckoning_gap"
     DROP_FAILED = "drop_failed"
     SOURCE_DOWN = "source_down"
