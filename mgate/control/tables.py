@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mgate.config import Plain, Setting, show_size
+from mgate.control.certificate_views import CertificateRow
 from mgate.control.errand import Pushed
 from mgate.control.source_views import CalledView, CheckView, SourceView, UnreadView
 from mgate.control.story import Story
@@ -53,7 +54,17 @@ def status_tables(view: StatusView) -> list[Table]:
         ("spool", f"{size(view.spool_octets)}, {size(view.free_octets)} free on its disk"),
         ("alarms", Text(", ".join(view.alarms), "bold red") if view.alarms else Text("none", "green")),
     )
-    return [whole, bind_table(view.binds), lane_table(view.lanes)]
+    return [whole, door_table(view), bind_table(view.binds), lane_table(view.lanes)]
+
+
+def door_table(view: StatusView) -> Table:
+    """The ways in: a client a row, and the addresses of the gate."""
+    gates = ", ".join(f"{gate.address} (tls.{gate.tls})" for gate in view.gates) or "nowhere"
+    table = _table("client", "socket", "open", "certificates", f"over TLS: {gates}", right=(2,))
+    for door in view.doors:
+        by_tls = f"{door.by_tls} open" if door.certificates and view.gates else ""
+        _row(table, door.client, door.socket, str(door.by_socket), "\n".join(door.certificates), by_tls)
+    return table
 
 
 def lane_table(lanes: Iterable[LaneView]) -> Table:
@@ -100,6 +111,18 @@ def feed_table(feeds: Iterable[FeedView]) -> Table:
     table = _table("client", "feed", "cursor", "behind", "since", right=(3,))
     for feed in feeds:
         _row(table, feed.client, feed.feed, feed.cursor, str(feed.behind), moment(feed.oldest))
+    return table
+
+
+def certificate_table(rows: Iterable[CertificateRow]) -> Table:
+    """What ends when, the first end first."""
+    table = _table("tls", "whose", "subject", "issuer", "names", "ends", "days left", "where", right=(6,))
+    for each in rows:
+        left = each.days_left
+        style = "" if left is None or left > 14 else "yellow" if left > 1 else "red"
+        days = Text("" if left is None else f"{left:.1f}", style)
+        names = ", ".join(each.names)
+        _row(table, each.tls, each.role, each.subject, each.issuer, names, moment(each.ends), days, each.where)
     return table
 
 
