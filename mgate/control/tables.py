@@ -24,10 +24,10 @@ _WATCH = frozenset({"paused", "held", "connecting", "waiting", "starting"})
 
 def change_table(changes: Iterable[ChangeView]) -> Table:
     """What differs between the file and what runs."""
-    table = _table("section", "setting", "was", "becomes", "when")
+    table = grid("section", "setting", "was", "becomes", "when")
     for each in changes:
         came_or_went = "" if each.key else "new" if each.was is None else "gone"
-        _row(
+        put(
             table,
             each.section,
             each.key or came_or_went,
@@ -44,7 +44,7 @@ def _plain(value: Plain | None) -> str:
 
 def status_tables(view: StatusView) -> list[Table]:
     """The daemon, its binds, and what waits."""
-    whole = _pairs(
+    whole = pairs(
         ("instance", f"{view.instance}, mgate {view.version}"),
         ("state", _state(view.state)),
         ("up for", span(view.uptime)),
@@ -60,27 +60,27 @@ def status_tables(view: StatusView) -> list[Table]:
 def door_table(view: StatusView) -> Table:
     """The ways in: a client a row, and the addresses of the gate."""
     gates = ", ".join(f"{gate.address} (tls.{gate.tls})" for gate in view.gates) or "nowhere"
-    table = _table("client", "socket", "open", "certificates", f"over TLS: {gates}", right=(2,))
+    table = grid("client", "socket", "open", "certificates", f"over TLS: {gates}", right=(2,))
     for door in view.doors:
         by_tls = f"{door.by_tls} open" if door.certificates and view.gates else ""
-        _row(table, door.client, door.socket, str(door.by_socket), "\n".join(door.certificates), by_tls)
+        put(table, door.client, door.socket, str(door.by_socket), "\n".join(door.certificates), by_tls)
     return table
 
 
 def lane_table(lanes: Iterable[LaneView]) -> Table:
     """What waits, by lane."""
-    table = _table("route", "lane", "waiting", "oldest", right=(1, 2, 3))
+    table = grid("route", "lane", "waiting", "oldest", right=(1, 2, 3))
     for lane in lanes:
-        _row(table, lane.route, str(lane.lane), str(lane.waiting), span(lane.oldest) if lane.waiting else "")
+        put(table, lane.route, str(lane.lane), str(lane.waiting), span(lane.oldest) if lane.waiting else "")
     return table
 
 
 def bind_table(binds: Iterable[BindView]) -> Table:
     """The binds, one a row."""
     names = ("bind", "state", "since", "peer", "window", "rate", "submits", "receipts", "last error")
-    table = _table(*names, right=(4, 5, 6, 7))
+    table = grid(*names, right=(4, 5, 6, 7))
     for bind in binds:
-        _row(
+        put(
             table,
             f"{bind.route}/{bind.bind}",
             _state(bind.state),
@@ -98,31 +98,31 @@ def bind_table(binds: Iterable[BindView]) -> Table:
 def queue_table(rows: Sequence[QueueRow]) -> Table:
     """What lives in the spool."""
     names = ("route", "class", "lane", "client", "ready", "waiting", "leased", "sent", "uncertain", "oldest")
-    table = _table(*names, right=(2, 4, 5, 6, 7, 8, 9))
+    table = grid(*names, right=(2, 4, 5, 6, 7, 8, 9))
     for row in rows:
         counts = (row.ready, row.waiting, row.leased, row.sent, row.uncertain)
         oldest = span(row.oldest) if row.ready else ""
-        _row(table, row.route, row.traffic, str(row.lane), row.client, *map(str, counts), oldest)
+        put(table, row.route, row.traffic, str(row.lane), row.client, *map(str, counts), oldest)
     return table
 
 
 def feed_table(feeds: Iterable[FeedView]) -> Table:
     """How far each feed has come."""
-    table = _table("client", "feed", "cursor", "behind", "since", right=(3,))
+    table = grid("client", "feed", "cursor", "behind", "since", right=(3,))
     for feed in feeds:
-        _row(table, feed.client, feed.feed, feed.cursor, str(feed.behind), moment(feed.oldest))
+        put(table, feed.client, feed.feed, feed.cursor, str(feed.behind), moment(feed.oldest))
     return table
 
 
 def certificate_table(rows: Iterable[CertificateRow]) -> Table:
     """What ends when, the first end first."""
-    table = _table("tls", "whose", "subject", "issuer", "names", "ends", "days left", "where", right=(6,))
+    table = grid("tls", "whose", "subject", "issuer", "names", "ends", "days left", "where", right=(6,))
     for each in rows:
         left = each.days_left
         style = "" if left is None or left > 14 else "yellow" if left > 1 else "red"
         days = Text("" if left is None else f"{left:.1f}", style)
         names = ", ".join(each.names)
-        _row(table, each.tls, each.role, each.subject, each.issuer, names, moment(each.ends), days, each.where)
+        put(table, each.tls, each.role, each.subject, each.issuer, names, moment(each.ends), days, each.where)
     return table
 
 
@@ -141,9 +141,9 @@ def source_table(sources: Iterable[SourceView]) -> Table:
         "unread",
         "why",
     )
-    table = _table(*names, right=(4, 5, 6, 7, 8, 9))
+    table = grid(*names, right=(4, 5, 6, 7, 8, 9))
     for each in sources:
-        _row(
+        put(
             table,
             each.name,
             _state(each.state),
@@ -162,36 +162,36 @@ def source_table(sources: Iterable[SourceView]) -> Table:
 
 def problem_table(view: CheckView) -> Table:
     """What is wrong with a source, by who mends it."""
-    table = _table("who mends it", "step", "what is wrong", "what to do")
+    table = grid("who mends it", "step", "what is wrong", "what to do")
     for each in sorted(view.problems, key=lambda problem: problem.who):
-        _row(table, each.who, each.step, each.problem if each.fatal else f"(warning) {each.problem}", each.todo)
+        put(table, each.who, each.step, each.problem if each.fatal else f"(warning) {each.problem}", each.todo)
     return table
 
 
 def unread_tables(view: UnreadView) -> list[Table]:
     """The rows whose numbers could not be read."""
-    counts = _pairs(*((reason, str(count)) for reason, count in sorted(view.counts.items())))
-    rows = _table("key", "version", "reason", "as it was written", "at (UTC)")
+    counts = pairs(*((reason, str(count)) for reason, count in sorted(view.counts.items())))
+    rows = grid("key", "version", "reason", "as it was written", "at (UTC)")
     for row in view.rows:
         at = datetime.fromtimestamp(row.at, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
-        _row(rows, row.key, row.version, row.reason, row.shape, at)
+        put(rows, row.key, row.version, row.reason, row.shape, at)
     return [counts, rows]
 
 
 def called_table(view: CalledView) -> Table:
     """What a call to the core gave."""
     names = list(view.rows[0]) if view.rows else ["nothing"]
-    table = _table(*names)
+    table = grid(*names)
     for row in view.rows:
-        _row(table, *("" if row.get(name) is None else str(row[name]) for name in names))
+        put(table, *("" if row.get(name) is None else str(row[name]) for name in names))
     return table
 
 
 def message_table(messages: Iterable[MessageView]) -> Table:
     """Messages, one a row."""
-    table = _table("id", "ref", "client", "class", "to", "state", "accepted", "reason")
+    table = grid("id", "ref", "client", "class", "to", "state", "accepted", "reason")
     for message in messages:
-        _row(
+        put(
             table,
             message.id,
             message.ref,
@@ -207,7 +207,7 @@ def message_table(messages: Iterable[MessageView]) -> Table:
 
 def message_card(message: MessageView) -> list[Table]:
     """One message, and its tries."""
-    card = _pairs(
+    card = pairs(
         ("id", message.id),
         ("ref", message.ref),
         ("client, class", f"{message.client}, {message.traffic}"),
@@ -223,9 +223,9 @@ def message_card(message: MessageView) -> list[Table]:
         ("tags", " ".join(message.tags)),
         ("kept in", "history" if message.in_history else "spool"),
     )
-    tries = _table("part", "try", "bind", "fate", "left", "answered", "receipt", "reason", "operator's id")
+    tries = grid("part", "try", "bind", "fate", "left", "answered", "receipt", "reason", "operator's id")
     for attempt in message.attempts:
-        _row(
+        put(
             tries,
             str(attempt.part),
             f"{attempt.attempt}{' (repeat)' if attempt.repeat else ''}",
@@ -242,9 +242,9 @@ def message_card(message: MessageView) -> list[Table]:
 
 def story_table(story: Story) -> Table:
     """What happened, one step a row."""
-    table = _table("at (UTC)", "what")
+    table = grid("at (UTC)", "what")
     for step in story.steps:
-        _row(table, moment(step.at), step.what)
+        put(table, moment(step.at), step.what)
     return table
 
 
@@ -253,7 +253,7 @@ def push_tables(pushed: Pushed) -> list[Table]:
     # Where nobody waited, each is as it was when it was taken, which says nothing of now.
     seen = {} if pushed.states.keys() <= {"accepted"} else pushed.states
     states = [(f"  now {state}", str(count)) for state, count in seen.items()]
-    whole = _pairs(
+    whole = pairs(
         ("rows", str(pushed.rows)),
         ("accepted", str(pushed.accepted)),
         ("known already", str(pushed.duplicate)),
@@ -268,7 +268,7 @@ def push_tables(pushed: Pushed) -> list[Table]:
 def rehearsal_tables(pushed: Pushed) -> list[Table]:
     """What a push would find wrong before the daemon is asked."""
     good = pushed.rows - pushed.refused
-    whole = _pairs(
+    whole = pairs(
         ("rows", str(pushed.rows)),
         ("can be pushed", str(good)),
         ("wrong", str(pushed.refused)),
@@ -280,9 +280,9 @@ def rehearsal_tables(pushed: Pushed) -> list[Table]:
 def _bad_rows(pushed: Pushed) -> list[Table]:
     if not pushed.bad:
         return []
-    table = _table("row", "to", "reason", right=(0,))
+    table = grid("row", "to", "reason", right=(0,))
     for row in pushed.bad:
-        _row(table, str(row.row), row.to, row.reason)
+        put(table, str(row.row), row.to, row.reason)
     return [table]
 
 
@@ -292,10 +292,10 @@ def _names(columns: Sequence[str]) -> str:
 
 def setting_table(settings: Iterable[Setting]) -> Table:
     """Settings beside their defaults."""
-    table = _table("section", "key", "value", "default")
+    table = grid("section", "key", "value", "default")
     for setting in settings:
         default = "" if setting.default is None else str(setting.default)
-        _row(table, f"[{setting.section}]", setting.key, str(setting.value), default)
+        put(table, f"[{setting.section}]", setting.key, str(setting.value), default)
     return table
 
 
@@ -329,23 +329,26 @@ def _state(word: str) -> Text:
     return Text(word, style)
 
 
-def _table(*names: str, right: Sequence[int] = ()) -> Table:
+def grid(*names: str, right: Sequence[int] = ()) -> Table:
+    """A table with these columns; ``right``: those that stand at the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(names):
         table.add_column(name, justify="right" if index in right else "left", overflow="fold")
     return table
 
 
-def _pairs(*pairs: tuple[str, str | Text]) -> Table:
+def pairs(*pairs: tuple[str, str | Text]) -> Table:
+    """Names and values, without those that are empty."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in pairs:
         if str(value):
-            _row(table, name, value)
+            put(table, name, value)
     return table
 
 
-def _row(table: Table, *cells: str | Text) -> None:
+def put(table: Table, *cells: str | Text) -> None:
+    """One row of a table, as it is."""
     # A plain str would be read for marks such as [red].
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))

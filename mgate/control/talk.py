@@ -79,11 +79,15 @@ class Daemon:
 
         ``lines`` is read on a thread of its own, because a client that sends all before it reads would be dropped.
         """
+        return self.upload("/v1/messages:batch", (line + b"\n" for line in lines))
+
+    def upload(self, path: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Send a body piece by piece and yield the lines of the answer, while sending goes on; see `batch`."""
         with self._told():
             wire = _connect(self._admin)
         # A client's rate is kept by not reading: neither side may be hurried.
         wire.settimeout(None)
-        sender = _Sender(wire, lines)
+        sender = _Sender(wire, path, pieces)
         with wire:
             sender.start()
             try:
@@ -143,20 +147,21 @@ class _WireBroke(Exception):
 class _Sender(threading.Thread):
     """Sends the body of a batch, chunk by chunk."""
 
-    def __init__(self, wire: socket.socket, lines: Iterable[bytes]) -> None:
+    def __init__(self, wire: socket.socket, path: str, pieces: Iterable[bytes]) -> None:
         super().__init__(name="batch", daemon=True)
         self._wire = wire
-        self._lines = lines
+        self._path = path
+        self._pieces = pieces
         self.failure: Exception | None = None
 
     def run(self) -> None:
         try:
             self._put(
-                b"POST /v1/messages:batch HTTP/1.1\r\nHost: mgate\r\nConnection: close\r\n"
-                b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"POST %b HTTP/1.1\r\nHost: mgate\r\nConnection: close\r\n"
+                b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n" % self._path.encode("ascii")
             )
-            for line in self._lines:
-                self._put(b"%x\r\n%b\n\r\n" % (len(line) + 1, line))
+            for piece in filter(None, self._pieces):
+                self._put(b"%x\r\n%b\r\n" % (len(piece), piece))
             self._put(b"0\r\n\r\n")
         except _WireBroke:
             # The reading side hears of it too, and knows better why.
