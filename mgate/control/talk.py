@@ -75,7 +75,11 @@ class Daemon:
         return self._call("DELETE", path, answer)
 
     def batch(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Send the lines to the batch door and yield its result lines, in order, while sending goes on.
+        """Send the lines to the batch door and yield its result lines, in order: as ``stream``."""
+        return self.stream("/v1/messages:batch", lines)
+
+    def stream(self, path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Send the lines to a door that takes and gives lines, and yield those that it gives, while sending goes on.
 
         ``lines`` is read on a thread of its own, because a client that sends all before it reads would be dropped.
         """

@@ -129,11 +129,15 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the core for the daily reckoning: its identity, when it was written (seconds since 1970)."""
+    """One row of the core for the daily reckoning: its identity, when it was written (seconds since 1970).
+
+    ``refused``: the database knows that it was refused; False where it knows nothing of it.
+    """
 
     key: str
     version: str
     created: float
+    refused: bool = False
 
 
 class SourceError(Exception):

@@ -145,7 +145,11 @@ class _Reckoning:
         if isinstance(task, Refusal):
             self._refuse(task)
             return
-        core = self._rows if task.file or task.client.core is None else task.client.core()
+        try:
+            core = self._rows if task.file or task.client.core is None else task.client.core()
+        except LookupError as error:
+            self._refuse(Refusal(422, "no_identity", "client", str(error)))
+            return
         self._stream.start(200)
         self._running = self._bridge.run(self._reckon(task, core))
         self._running.addErrback(self._broke)
@@ -230,6 +234,9 @@ class _FileRows:
         """There are no more."""
         self._waiting.put_nowait(self._batch)
         self._waiting.put_nowait(None)
+
+    async def close(self) -> None:
+        """See ``clerk.Core``."""
 
     async def rows(self, begin: int, end: int) -> AsyncIterator[Sequence[Line]]:
         """See ``clerk.Core``: all of them, whenever they were written."""

@@ -68,6 +68,9 @@ class Core(Protocol):
     def told(self) -> int | None:
         """How many rows it says that it has given at the first time; None when it says nothing of it."""
 
+    async def close(self) -> None:
+        """No more is asked of it."""
+
 
 Told = Callable[[Progress], None]
 Open = Callable[[Callable[[], None]], Census]

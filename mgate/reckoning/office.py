@@ -169,6 +169,7 @@ class Office:
                 await self._write(task, core, clerk, listener)
             finally:
                 await clerk.close()
+                await core.close()
 
     async def _write(self, task: Task, core: Core, clerk: Clerk, listener: Listener) -> None:
         rules = self._rules()

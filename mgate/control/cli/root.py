@@ -10,6 +10,7 @@ import msgspec
 
 from mgate.config import ConfigError
 from mgate.control.asked import Asked
+from mgate.control.counts import CountsError
 from mgate.control.instance import CannotInit
 from mgate.control.results import CannotKeep
 from mgate.control.sheets import SheetError
@@ -18,7 +19,9 @@ from mgate.control.talk import NotReachable, Refused
 FAILED: Final = 1
 NOT_REACHABLE: Final = 3
 
-_CODES: Final = {ConfigError: "config", SheetError: "sheet", CannotInit: "init", CannotKeep: "result"}
+_CODES: Final = {
+    ConfigError: "config", SheetError: "sheet", CannotInit: "init", CannotKeep: "result", CountsError: "counts"
+}  # fmt: skip
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
@@ -55,7 +58,7 @@ class _Commands(click.Group):
             raise Unreachable(str(error), "not_reachable", asked.as_json) from error
         except Refused as error:
             raise Failure(str(error), error.error.error, asked.as_json) from error
-        except (ConfigError, SheetError, CannotInit, CannotKeep) as error:
+        except (ConfigError, SheetError, CannotInit, CannotKeep, CountsError) as error:
             raise Failure(str(error), _CODES[type(error)], asked.as_json) from error
         finally:
             asked.leave()
