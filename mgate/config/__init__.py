@@ -30,6 +30,7 @@ from mgate.config.tree import (
     Sms,
     Spool,
 )
+from mgate.config.webhooks import Webhook
 
 __all__ = [
     "LOCAL",
@@ -53,6 +54,7 @@ __all__ = [
     "SourceCall",
     "Spool",
     "UnixSocket",
+    "Webhook",
     "When",
     "changed",
     "differences",

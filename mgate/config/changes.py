@@ -21,6 +21,7 @@ from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tls import Tls
 from mgate.config.tree import Admin, Config, Log, Push, PushClient, Retention, Sms, Spool
+from mgate.config.webhooks import Webhook
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -59,6 +60,7 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
     SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
     Drop: dict.fromkeys(set(kinds_of(Drop)) - {"folder", "group"}, When.AT_ONCE),
+    Webhook: dict.fromkeys(kinds_of(Webhook), When.AT_ONCE),
     Reckoning: dict.fromkeys(kinds_of(Reckoning), When.AT_ONCE),
     Log: {"level": When.AT_ONCE},
 }
@@ -125,6 +127,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         tls=wanted.tls,
         sources=wanted.sources,
         drops=tuple(_mixed(drop, drops.get(drop.name, drop)) for drop in running.drops),
+        webhooks=wanted.webhooks,
         reckoning=wanted.reckoning,
         log=_mixed(running.log, wanted.log),
     )
@@ -141,7 +144,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall | Tls):
+    if isinstance(struct, CoreSource | SourceCall | Tls | Webhook):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

@@ -14,6 +14,7 @@ import msgspec
 
 from mgate.config import drops as files
 from mgate.config import sources as core
+from mgate.config import webhooks as hooks
 from mgate.config.drops import Drop
 from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError, Mistake
@@ -36,6 +37,7 @@ from mgate.config.tree import (
     Sms,
     Spool,
 )
+from mgate.config.webhooks import Webhook
 
 SYSTEM_CONFIG: Final = Path("/etc/mgate/mgate.toml")
 VARIABLE: Final = "MGATE_CONFIG"
@@ -48,7 +50,8 @@ SOCKET_PATH_BYTES: Final = 107
 """The longest path that a UNIX socket may have (unix(7), sun_path)."""
 
 _SECTIONS: Final = (
-    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "sources", "drops", "reckoning",
+    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "sources", "drops",
+    "webhooks", "reckoning",
     "log",
 )  # fmt: skip
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -136,6 +139,8 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
             yield f"sources.{source.name}.calls.{call.name}", call
     for drop in config.drops:
         yield f"drops.{drop.name}", drop
+    for webhook in config.webhooks:
+        yield f"webhooks.{webhook.name}", webhook
     yield "reckoning", config.reckoning
     yield "log", config.log
 
@@ -180,6 +185,7 @@ class _Reading:
         accounts = self._accounts(tables.get("sms"))
         sources = self._sources(tables.get("sources", {}))
         drops = self._drops(tables.get("drops", {}))
+        webhooks = self._webhooks(tables.get("webhooks", {}))
         reckoning = self._section(Reckoning, "reckoning", tables.get("reckoning", {}))
         log = self._section(Log, "log", tables.get("log", {}))
         folder = doors.folder if doors else self.home / "run"
@@ -202,6 +208,7 @@ class _Reading:
             sms=accounts,
             sources=sources,
             drops=drops,
+            webhooks=webhooks,
             reckoning=reckoning,
             log=log,
         )
@@ -237,6 +244,10 @@ class _Reading:
         taken |= {source.name: f"sources.{source.name}" for source in config.sources}
         for found in files.mistakes_of(config.drops, taken):
             self._wrong(*found)
+        clients_of = [*taken, *(drop.name for drop in config.drops)]
+        by_name = {each.name: each for each in config.tls}
+        for odd in hooks.mistakes_of(config.webhooks, clients_of, by_name, config.spool.journal_days):
+            self._wrong(*odd)
 
     def _check_retention(self, config: Config) -> None:
         least = (config.spool.reference_days + RETENTION_MARGIN_DAYS) * 86_400.0
@@ -291,6 +302,11 @@ class _Reading:
             for name, table in found.items()
         ]
         return tuple(client for client in read if client is not None)
+
+    def _webhooks(self, tables: object) -> tuple[Webhook, ...]:
+        found = self._named("webhooks", tables)
+        read = [self._section(Webhook, f"webhooks.{name}", table, name=name) for name, table in found.items()]
+        return tuple(webhook for webhook in read if webhook is not None)
 
     def _sources(self, tables: object) -> tuple[CoreSource, ...]:
         found = {name: self._table(f"sources.{name}", each) for name, each in self._named("sources", tables).items()}

@@ -31,6 +31,7 @@ from mgate.config.mtls import CertificateNames, PushMtls
 from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource
 from mgate.config.tls import Tls
+from mgate.config.webhooks import Webhook
 from mgate.model.message import TrafficClass
 
 LOCAL: Final = "local"
@@ -227,6 +228,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         sms: the operator accounts; one for now.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
+        webhooks: places that are called with events.
     """
 
     file: Path
@@ -242,6 +244,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sms: tuple[Sms, ...]
     sources: tuple[CoreSource, ...] = ()
     drops: tuple[Drop, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     reckoning: Reckoning = Reckoning()
     log: Log
 
