@@ -160,10 +160,16 @@ class Desk:
     # ---- history ---------------------------------------------------------------------------------------------------
 
     def _remembered(self, wanted: Sequence[tuple[str, bytes]]) -> list[StoredStory]:
-        """The ended messages whose references are still remembered: their ids say in which few files they stand."""
-        heads = self._history.remembered(wanted).values()
-        found = [self._history.by_id(head, self._periods_of(head)) for head in heads]
-        return [story for story in found if story is not None]
+        """The ended messages whose references are still remembered: their ids say in which few files they stand.
+
+        And their references say in which block: by its id alone, every block would be opened that was written then.
+        """
+        return [
+            story
+            for (_, tag), head in self._history.remembered(wanted).items()
+            for story in self._history.by_tag([(period, tag) for period in self._periods_of(head)], _MOST)
+            if story.rows[0].id == head
+        ]
 
     # ---- periods ---------------------------------------------------------------------------------------------------
 

@@ -296,9 +296,10 @@ class HistoryReader:
     def by_id(self, message: int, periods: Sequence[int]) -> StoredStory | None:
         """The story of a message that was accepted in one of these periods."""
         for period in periods:
-            found = self._find(period, _BLOCKS_OF, (message, message))
-            if message in found:
-                return found[message]
+            for stories in self._opened(period, _BLOCKS_OF, (message, message)):
+                for story in stories:
+                    if story.rows[0].id == message:
+                        return story
         return None
 
     def by_tag(self, tags: Sequence[tuple[int, bytes]], limit: int) -> list[StoredStory]:
@@ -339,16 +340,19 @@ class HistoryReader:
     def _find(self, period: int, query: str, values: Sequence[int]) -> dict[int, StoredStory]:
         """The stories of the blocks that a query gives, by message; the later block's where two hold it."""
         found: dict[int, StoredStory] = {}
-        if not values:
-            return found
-        for number, sealed in sorted(self._ask(period, lambda file: file.execute(query, tuple(values)).fetchall())):
+        for stories in self._opened(period, query, values) if values else ():
+            for story in stories:
+                found.setdefault(story.rows[0].id, story)
+        return found
+
+    def _opened(self, period: int, query: str, values: Sequence[int]) -> Iterator[list[StoredStory]]:
+        """The blocks that a query gives, the latest first, each opened when it is asked for."""
+        blocks = self._ask(period, lambda file: file.execute(query, tuple(values)).fetchall())
+        for number, sealed in sorted(blocks, reverse=True):
             try:
-                stories = read_stories(self._box.unseal(period, number, sealed))
+                yield read_stories(self._box.unseal(period, number, sealed))
             except SealError as error:
                 self._on_damaged(story_file(self._folder, period), error)
-                continue
-            found.update({story.rows[0].id: story for story in stories})
-        return found
 
     def _ask(self, period: int, question: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
         path = story_file(self._folder, period)

@@ -145,6 +145,26 @@ def test_a_message_that_was_moved_twice_is_told_as_it_last_stood(
 # ---- blocks --------------------------------------------------------------------------------------------------------
 
 
+def test_a_message_asked_for_by_its_id_or_reference_opens_one_block_of_those_written_then(
+    tmp_path: Path, writer: HistoryWriter
+) -> None:
+    class Counting(PlainBox):
+        opened = 0
+
+        def unseal(self, period: int, number: int, sealed: bytes) -> bytes:
+            self.opened += 1
+            return super().unseal(period, number, sealed)
+
+    for late in range(1, 9):  # every block reaches from the first message to its own
+        writer.put([ending(10 - late), ending(10 + late)], NOW)
+    box = Counting()
+    reader = HistoryReader(tmp_path, box, never)
+    assert reader.by_id(NOW + 18, [7]) is not None
+    assert box.opened == 1
+    assert reader.by_tag([(7, ref(11))], 1)[0].rows[0].id == NOW + 11
+    assert box.opened == 2
+
+
 def test_what_ends_together_is_sealed_together_but_stragglers_apart(
     tmp_path: Path, writer: HistoryWriter, reader: HistoryReader
 ) -> None:
