@@ -47,6 +47,28 @@ class BindView(msgspec.Struct, frozen=True):
     receipts: int
 
 
+class DoorView(msgspec.Struct, frozen=True):
+    """The way in of one client.
+
+    Attributes:
+        certificates: what its certificates are known by.
+        by_socket, by_tls: connections that are open.
+    """
+
+    client: str
+    socket: str
+    certificates: tuple[str, ...]
+    by_socket: int
+    by_tls: int
+
+
+class GateView(msgspec.Struct, frozen=True):
+    """An address where clients come in over TLS; ``tls`` is NAME of the section [tls.NAME] that is shown there."""
+
+    address: str
+    tls: str
+
+
 class StatusView(msgspec.Struct, frozen=True):
     """The daemon at a glance.
 
@@ -58,6 +80,7 @@ class StatusView(msgspec.Struct, frozen=True):
         spool_octets, free_octets: the spool's files, and what is free on their disk.
         accepted, ended: messages since the start.
         alarms: words of `telemetry.Alarm`.
+        doors, gates: the ways in.
     """
 
     version: str
@@ -73,6 +96,8 @@ class StatusView(msgspec.Struct, frozen=True):
     alarms: tuple[str, ...]
     lanes: tuple[LaneView, ...]
     binds: tuple[BindView, ...]
+    doors: tuple[DoorView, ...] = ()
+    gates: tuple[GateView, ...] = ()
 
 
 class QueueRow(msgspec.Struct, frozen=True):

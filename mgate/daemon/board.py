@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.config import Config
-from mgate.control.views import BindView, FeedView, LaneView, QueueRow, StatusView
+from mgate.control.views import BindView, DoorView, FeedView, GateView, LaneView, QueueRow, StatusView
 from mgate.dispatch.dispatcher import Dispatcher
 from mgate.feeds.survey import FeedState, Survey
 from mgate.model.message import State, TrafficClass
@@ -19,6 +19,16 @@ from mgate.telemetry import Telemetry
 
 STALE: Final = 5.0
 """Seconds after which the counts of what waits are read again: with a million waiting that is 60 ms of a thread."""
+
+
+class Inlets(Protocol):
+    """The ways in, as they stand now."""
+
+    def doors(self) -> tuple[DoorView, ...]:
+        """Every client's."""
+
+    def gates(self) -> tuple[GateView, ...]:
+        """Every address where clients come in over TLS."""
 
 
 class Disk(Protocol):
@@ -67,6 +77,7 @@ class Board:
         survey: Survey,
         dispatcher: Dispatcher,
         accounts: Mapping[str, SmppChannel],
+        inlets: Inlets,
         disk: Disk,
         commits: Commits,
         seconds: Callable[[], float],
@@ -78,6 +89,7 @@ class Board:
         self._survey = survey
         self._dispatcher = dispatcher
         self._accounts = accounts
+        self._inlets = inlets
         self._disk = disk
         self._commits = commits
         self._seconds = seconds
@@ -108,6 +120,8 @@ class Board:
             alarms=self._telemetry.alarms(),
             lanes=self._lanes(),
             binds=tuple(self.binds()),
+            doors=self._inlets.doors(),
+            gates=self._inlets.gates(),
         )
 
     def _lanes(self) -> tuple[LaneView, ...]:

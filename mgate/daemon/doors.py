@@ -77,6 +77,11 @@ class Doors:
         """Every client's."""
         return [door.listener for door in self._doors.values()]
 
+    @property
+    def clients(self) -> Sequence[PushClient]:
+        """Every client as it is configured now."""
+        return self._push.clients
+
     def by_client(self) -> Mapping[str, Listener]:
         """The same, by the client's name."""
         return {name: door.listener for name, door in self._doors.items()}

@@ -27,7 +27,7 @@ from mgate.net.peers import Peer as Known
 from mgate.net.tls import Identity, Peer, TlsRefused, Word
 from mgate.net.tls.identity import Listening
 from mgate.net.tls.wire import TlsWire
-from mgate.telemetry import Event, Log
+from mgate.telemetry import Event, Log, TlsNumbers
 
 LOOK: Final = 30.0
 """Seconds between two looks at the connections that stand."""
@@ -52,6 +52,7 @@ class Gate:
         listeners: Callable[[], Mapping[str, Listener]],
         identity_of: Callable[[str], Identity | None],
         reactor: AsyncioSelectorReactor,
+        numbers: TlsNumbers,
         log: Log,
     ) -> None:
         self._listeners = listeners
@@ -59,7 +60,7 @@ class Gate:
         self._reactor = reactor
         self._log = log
         self._ports: dict[Address, IListeningPort] = {}
-        self.entrance = Entrance()
+        self.entrance = Entrance(numbers)
         self._peers: dict[str, Peer] = {}
         self._noted: dict[tuple[str, str], None] = {}
         self._leaving: set[Connection] = set()
@@ -235,7 +236,8 @@ class Entrance(Factory):
 
     noisy = False
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: TlsNumbers) -> None:
+        self._numbers = numbers
         self._listening: Listening | None = None
         self._identity: Identity | None = None
         self._limit = 1
@@ -251,7 +253,10 @@ class Entrance(Factory):
         self._limit = limit
         if identity is not self._identity:
             self._identity = identity
-            self._listening = identity.listen(admit) if identity is not None else None
+            self._listening = identity.listen(admit, self._count) if identity is not None else None
+
+    def _count(self, handshakes: int) -> None:
+        self._numbers.handshakes.n = handshakes
 
     def close(self) -> None:
         """Drop who has not shown who he is."""
