@@ -21,7 +21,7 @@ from mgate.config.mistakes import ConfigError, Mistake
 from mgate.config.mtls import Known, PushMtls, mistakes_of
 from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource, SourceCall
-from mgate.config.tls import Tls, unsound
+from mgate.config.tls import Tls, unknown, unsound
 from mgate.config.tree import (
     LOCAL,
     NAME,
@@ -228,6 +228,7 @@ class _Reading:
                     f'"{client.default_sender}" is not among its senders',
                 )
         for account in config.sms:
+            self._check_line(account, {identity.name: identity for identity in config.tls})
             if account.reconnect_max < account.reconnect_min:
                 least = show_span(account.reconnect_min)
                 self._wrong(f"sms.{account.name}", "reconnect_max", f'is below reconnect_min, which is "{least}"')
@@ -260,6 +261,22 @@ class _Reading:
                     f'"{show_span(kept)}" is less than "{show_span(least)}": reference_days of [spool]'
                     f" and {RETENTION_MARGIN_DAYS} days more, for receipts that come late",
                 )
+
+    def _check_line(self, account: Sms, identities: Mapping[str, Tls]) -> None:
+        """Of TLS and the reason to do without, one stands."""
+        section = f"sms.{account.name}"
+        if account.tls and account.plain_tcp:
+            self._wrong(section, "plain_tcp", f'says why there is no TLS, and tls = "{account.tls}" says that there is')
+        elif account.tls:
+            if (problem := unknown(account.tls, identities)) is not None:
+                self._wrong(section, "tls", problem)
+        elif not account.plain_tcp:
+            self._wrong(
+                section,
+                "tls",
+                "is missing: the NAME of a section [tls.NAME]; or plain_tcp, with a sentence that says why this line"
+                " needs no TLS",
+            )
 
     def _check_sockets(self, config: Config) -> None:
         places = [(f"push.clients.{client.name}", "", client.socket) for client in config.push.clients]

@@ -173,7 +173,8 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
         host, port: the operator's SMSC.
         system_id, system_type: as in its bind PDU (SMPP 3.4 section 4.1.5).
         password_file: a file with the password, one line.
-        plain_tcp: why it is right to speak without TLS on this line; asked for until TLS comes.
+        tls: the section [tls.NAME] that says who we are and whom to believe; empty: no TLS on this line.
+        plain_tcp: why it is right to speak without TLS on this line; empty with ``tls``.
         binds: how many transceiver binds to hold.
         window: how many submits may be without an answer on one bind.
         rate: submit_sm a second over all binds; 0 for no limit.
@@ -191,9 +192,8 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
     system_id: Annotated[str, Text(r"[\x21-\x7e]{1,15}", "1 to 15 ASCII characters without blanks")]
     password_file: Annotated[Path, Place()]
     system_type: Annotated[str, Text(r"[\x20-\x7e]{0,12}", "up to 12 ASCII characters")] = ""
-    plain_tcp: Annotated[
-        str, Text(r"(?s:.*\S.*)", "a sentence that says why this line needs no TLS, which mgate cannot do yet")
-    ]
+    tls: Annotated[str, Text(f"({NAME.pattern})?", 'the NAME of a section [tls.NAME], or "" for none')] = ""
+    plain_tcp: Annotated[str, Text(r"(?s:.*\S.*)?", 'a sentence that says why this line needs no TLS, or ""')] = ""
     binds: Annotated[int, Whole(1, 32)] = 1
     window: Annotated[int, Whole(1, 1000)] = 10
     rate: Annotated[int, Whole(0, 10_000, "PDUs a second, 0 for no limit")] = 0
