@@ -75,18 +75,18 @@ class Daemon:
         return self._call("DELETE", path, answer)
 
     def batch(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Send the lines to the batch door and yield its result lines, in order: as ``stream``."""
+        """Send the lines to the batch door and yield its result lines, in order, while sending goes on."""
         return self.stream("/v1/messages:batch", lines)
 
     def stream(self, path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Send the lines to a door that takes and gives lines, and yield those that it gives, while sending goes on.
-
-        ``lines`` is read on a thread of its own, because a client that sends all before it reads would be dropped.
-        """
-        return self.upload("/v1/messages:batch", (line + b"\n" for line in lines))
+        """As ``batch``, to another door that takes lines and gives lines."""
+        return self.upload(path, (line + b"\n" for line in lines))
 
     def upload(self, path: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Send a body piece by piece and yield the lines of the answer, while sending goes on; see `batch`."""
+        """Send a body piece by piece and yield the lines of the answer, while sending goes on.
+
+        ``pieces`` is read on a thread of its own, because a client that sends all before it reads would be dropped.
+        """
         with self._told():
             wire = _connect(self._admin)
         # A client's rate is kept by not reading: neither side may be hurried.
