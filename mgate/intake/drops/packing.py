@@ -89,8 +89,9 @@ class _Gzip:
         self._stream = zlib.decompressobj(_GZIP_WINDOW)
 
     def feed(self, octets: bytes) -> Iterator[bytes]:
+        over = self._stream.eof
         yield from _inflate(self._stream, octets)
-        if self._stream.unused_data:
+        if self._stream.unused_data or (over and octets):
             raise Refused(FileFault.BAD_ARCHIVE, "something stands behind its end; one gzip member is taken")
 
     def end(self) -> None:
