@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.defer import DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from mgate import __version__
@@ -99,6 +99,8 @@ class Life:
         for account in house.accounts.values():
             account.start()
         house.drops.start()
+        house.sources.start()
+        house.ways_back.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._on_signal(number, self.stop)
         self._on_signal(signal.SIGHUP, lambda: self.reload(house))
@@ -114,6 +116,8 @@ class Life:
 
     def _open_sockets(self, house: wiring.House) -> None:
         house.doors.open()
+        house.gate.open()
+        house.certificates.start()
         admin = self._config.admin
         self._listen(UnixSocket(admin.socket), house.admin, admin.owner, admin.group, admin.mode)
         self._listen(self._config.metrics.listen, house.metrics, "", "", 0o660)
@@ -192,17 +196,19 @@ class Life:
         last = self._reactor.callLater(_LAST, self._leave, house)
         house.doors.close()
         house.drops.close()
-        house.dispatcher.drain(lambda _empty: self._unbind(house, last.cancel), DRAIN)
+        banks = DeferredList([house.sources.stop(), house.ways_back.stop()]).addCallback(lambda _: None)
+        house.dispatcher.drain(lambda _empty: self._unbind(house, banks, last.cancel), DRAIN)
 
-    def _unbind(self, house: wiring.House, in_time: Callable[[], None]) -> None:
+    def _unbind(self, house: wiring.House, banks: Deferred[None], in_time: Callable[[], None]) -> None:
         """The windows are empty, or have had their time: unbind, and let the last outcomes reach the disk."""
-        gone = DeferredList([account.stop() for account in house.accounts.values()])
+        gone = DeferredList([banks, *(account.stop() for account in house.accounts.values())])
         gone.addCallback(lambda _: house.memory.front.settled(lambda: self._close(house, in_time)))
 
     def _close(self, house: wiring.House, in_time: Callable[[], None]) -> None:
         in_time()
-        closing = house.doors.stop_listening()
+        closing = [*house.doors.stop_listening(), *house.gate.stop_listening()]
         closing.extend(maybeDeferred(port.stopListening) for port in self._ports)
+        closing.append(maybeDeferred(house.bridge.stop))
         DeferredList(closing).addCallback(lambda _: self._leave(house))
 
     def _leave(self, house: wiring.House) -> None:
@@ -210,6 +216,7 @@ class Life:
         memory.keeper.stop()
         house.drops.stop()
         house.brake.stop()
+        house.certificates.stop()
         house.disk.stop()
         for listener in (*house.doors.listeners, house.admin, house.metrics):
             listener.abort()

@@ -12,11 +12,16 @@ from typing import NamedTuple
 from mgate.config import Change, Config, ConfigError, Mistake, Sms, When, differences, read, taken_up
 from mgate.control.views import ChangeView, MistakeView, ReloadView
 from mgate.daemon.brake import Brake
+from mgate.daemon.certificates import Certificates
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops
+from mgate.daemon.gate import Gate
+from mgate.daemon.identities import Identities
 from mgate.daemon.operators import Operators
 from mgate.daemon.sockets import SocketError, check, settle
+from mgate.daemon.sources import Sources
+from mgate.daemon.waysback import WaysBack
 from mgate.telemetry import Event, Level, Log
 
 
@@ -29,6 +34,11 @@ class Rooms(NamedTuple):
     brake: Brake
     keeping: Callable[[Config], None]
     drops: Drops
+    identities: Identities
+    gate: Gate
+    certificates: Certificates
+    sources: Sources
+    ways_back: WaysBack
 
 
 class Reload:
@@ -105,6 +115,9 @@ class Reload:
         before, self.config, rooms = self.config, config, self._rooms
         for change in changes:
             self._log(Event.CONFIG_CHANGED, path=str(config.file), detail=str(change))
+        # First, because links are made by them.
+        yield from rooms.identities.apply(config.tls)
+        rooms.certificates.look()
         rooms.disk.apply(config.spool)
         rooms.brake.apply(config.spool.stalled_after)
         rooms.keeping(config)
@@ -114,15 +127,18 @@ class Reload:
         for sms in config.sms:
             if f"sms.{sms.name}" in touched:
                 rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
+        rooms.sources.apply(config)
+        rooms.ways_back.apply(config)
         yield from self._sockets(before, config)
         self._log(Event.CONFIG_READ, path=str(config.file), count=len(changes))
         self._log.apply(Level[config.log.level.upper()])
 
     def _sockets(self, before: Config, config: Config) -> Iterator[str]:
-        try:
-            self._rooms.doors.apply(config.push)
-        except SocketError as error:
-            yield self._went_wrong(error)
+        for room in (self._rooms.doors, self._rooms.gate):
+            try:
+                room.apply(config.push)
+            except SocketError as error:
+                yield self._went_wrong(error)
         admin = config.admin
         if before.admin != admin:
             try:

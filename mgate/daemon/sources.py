@@ -200,10 +200,10 @@ class Sources:
         for one in self._all.values():
             one.start()
 
-    def stop(self) -> Deferred[list[tuple[bool, None]]]:
+    def stop(self) -> Deferred[None]:
         """Finish them all. Fires within some seconds, whatever the databases do."""
         self._started = False
-        return DeferredList([one.stop() for one in self._all.values()])
+        return DeferredList([one.stop() for one in self._all.values()]).addCallback(lambda _: None)
 
     def apply(self, config: Config) -> None:
         """Take up other sources and other settings of them."""

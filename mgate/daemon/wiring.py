@@ -21,18 +21,28 @@ from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import Config, Sms
+from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
 from mgate.control.server import Hatch
+from mgate.control.sources import SourceHatch
 from mgate.daemon.board import Board
 from mgate.daemon.brake import Brake
+from mgate.daemon.certificates import Certificates
 from mgate.daemon.clock import SteadyClock
+from mgate.daemon.databases import opener
 from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops, Surroundings
 from mgate.daemon.ears import Ears
+from mgate.daemon.gate import Gate
 from mgate.daemon.gauges import Gauges
+from mgate.daemon.identities import Identities
+from mgate.daemon.inlets import Inlets
 from mgate.daemon.operators import Operators
+from mgate.daemon.reckoning import reckoning_api
 from mgate.daemon.reload import Reload, Rooms
+from mgate.daemon.sources import Around, Sources
+from mgate.daemon.waysback import Ground, WaysBack
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
 from mgate.feeds.api import FeedApi, Feeds
 from mgate.feeds.bookmarks import Bookmarks
@@ -48,6 +58,7 @@ from mgate.intake.push import PushApi
 from mgate.model.message import IdSource, Secret
 from mgate.model.ports import Channel, Outcomes
 from mgate.net.bounds import Limits
+from mgate.net.bridge import Bridge
 from mgate.net.http import Listener
 from mgate.net.routing import Routes
 from mgate.seal.keyfile import KeyFile
@@ -106,6 +117,11 @@ class House:
     brake: Brake
     reload: Reload
     drops: Drops
+    gate: Gate
+    certificates: Certificates
+    sources: Sources
+    ways_back: WaysBack
+    bridge: Bridge
 
 
 def make_log(config: Config) -> Log:
@@ -146,12 +162,21 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     """
     disk = SpoolDisk(config.spool, reactor.callFromThread, telemetry, log)
     memory = _memory(config, log, telemetry, keyring, disk, reactor)
+    identities = Identities(config.tls, reactor, memory.clock.now, telemetry.tls, log)
+    certificates = Certificates(identities, reactor, memory.clock.now, telemetry, log)
     accounts: dict[str, SmppChannel] = {}
     passwords = {sms.route: _password(sms) for sms in config.sms}
-    plans = _ways_out(config, log, memory, accounts, passwords, reactor)
+    plans = _ways_out(config, log, memory, accounts, passwords, identities, reactor)
     dispatcher = Dispatcher(plans, memory.front, reactor, memory.clock.now)
     operators = Operators(
-        accounts, dispatcher, lambda sms: _endpoint(sms, reactor), _password, passwords, reactor, telemetry, log
+        accounts,
+        dispatcher,
+        lambda sms: _endpoint(sms, identities, reactor),
+        _password,
+        passwords,
+        reactor,
+        telemetry,
+        log,
     )
     limit = config.spool.stalled_after
     brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
@@ -159,7 +184,20 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     doors = _doors(config, telemetry, memory, acceptance, log, reactor)
     drops = _drops(config, telemetry, memory, acceptance, log, reactor)
     keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
-    reload = Reload(config, Rooms(operators, doors, disk, brake, keeping, drops), log)
+    gate = Gate(config.push, doors.by_client, identities.get, reactor, telemetry.tls, log)
+    bridge = Bridge(reactor)
+    around = Around(
+        opener(config, identities, reactor, memory.clock.now), acceptance, memory.desk, bridge, brake.why_not,
+        memory.clock.now, reactor, telemetry, log,
+    )  # fmt: skip
+    sources = Sources(config, around)
+    ground = Ground(memory.feeds, memory.journal, memory.front, memory.clock.now, reactor, telemetry, log)
+    ways_back = WaysBack(config, ground, around.open, bridge, identities)
+    reload = Reload(
+        config,
+        Rooms(operators, doors, disk, brake, keeping, drops, identities, gate, certificates, sources, ways_back),
+        log,
+    )
     board = Board(
         reload,
         telemetry,
@@ -167,6 +205,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
         memory.survey,
         dispatcher,
         accounts,
+        Inlets(doors, gate),
         disk,
         memory.ears,
         time.monotonic,
@@ -174,11 +213,37 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     )
     hatch = Hatch(board, memory.desk, reload, __version__, log)
     inward = [route for route in doors.local.routes() if route.method == "POST"]
-    hatches = [*hatch.routes(), *DropHatch(drops, log).routes()]
+    hatches = [
+        *hatch.routes(),
+        *CertificateHatch(certificates.view).routes(),
+        *DropHatch(drops, log).routes(),
+        *SourceHatch(sources, log).routes(),
+        *ways_back.routes(),
+    ]
+    reckonings = reckoning_api(
+        lambda: reload.config, keyring, memory.sealing, around.open, bridge, memory.clock.now, telemetry, log
+    )  # fmt: skip
+    hatches += reckonings.routes()
     admin = Listener(Routes([*hatches, *inward]), reactor, Limits(), doors.requests, doors.answers)
     gauges = Gauges(telemetry, board, dispatcher, accounts, doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(memory, dispatcher, accounts, doors, admin, metrics, board, disk, brake, reload, drops)
+    listeners = doors, admin, metrics
+    return House(
+        memory,
+        dispatcher,
+        accounts,
+        *listeners,
+        board,
+        disk,
+        brake,
+        reload,
+        drops,
+        gate,
+        certificates,
+        sources,
+        ways_back,
+        bridge,
+    )
 
 
 def _memory(
@@ -231,13 +296,14 @@ def _ways_out(
     memory: Memory,
     accounts: dict[str, SmppChannel],
     passwords: Mapping[str, Secret],
+    identities: Identities,
     reactor: AsyncioSelectorReactor,
 ) -> list[RoutePlan]:
     """A plan for each operator account; the channels that the dispatcher builds by them stand in ``accounts``."""
 
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
         def make(outcomes: Outcomes) -> Channel:
-            endpoint, password = _endpoint(sms, reactor), passwords[sms.route]
+            endpoint, password = _endpoint(sms, identities, reactor), passwords[sms.route]
             account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, memory.clock.now, log)
             accounts[sms.route] = account
             return account
@@ -277,9 +343,7 @@ def _drops(
 ) -> Drops:
     """The folders of files."""
     wall = memory.clock.now
-    around = Surroundings(
-        acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log
-    )
+    around = Surroundings(acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log)
     return Drops(config, around)
 
 
@@ -288,9 +352,16 @@ def _keep(keeper: Keeper, config: Config) -> None:
     keeper.apply(groups_of(config), config.spool.reference_days, config.spool.journal_days)
 
 
-def _endpoint(sms: Sms, reactor: AsyncioSelectorReactor) -> IStreamClientEndpoint:
+def _endpoint(sms: Sms, identities: Identities, reactor: AsyncioSelectorReactor) -> IStreamClientEndpoint:
     """The way to an operator."""
-    return HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
+    endpoint = HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
+    if not sms.tls:
+        return endpoint
+    identity = identities.get(sms.tls)
+    if identity is None:
+        # The configuration was checked for it; without it there is no way, and never one without TLS.
+        raise LookupError(f"[sms.{sms.name}] tls: there is no [tls.{sms.tls}]")
+    return identity.client(endpoint, sms.host)
 
 
 def _same_number(tags: Tags) -> SameNumber:

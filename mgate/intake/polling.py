@@ -288,7 +288,7 @@ class Poller:
             return True
         self._numbers.waiting.n, self._numbers.oldest.n = lag.waiting, round(lag.oldest, 3)
         self._numbers.clock.n = round(lag.clock_difference, 3)
-        return lag.waiting > 0
+        return lag.waiting != 0
 
     async def _take(self, rows: Sequence[Row], before: Sequence[asyncio.Task[None]]) -> None:
         """Take a batch, and count what came of it; it ends by itself, never in an error."""
