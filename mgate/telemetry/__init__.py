@@ -8,6 +8,7 @@ The hot path pays an addition: a room keeps the `Number` or `Spread` that it cou
 only when it is asked for.
 """
 
+from mgate.telemetry.health import Alarm, Health, Phase
 from mgate.telemetry.log import Event, Fields, Level, Log, scrub
 from mgate.telemetry.numbers import (
     OUTCOMES,
@@ -15,16 +16,15 @@ from mgate.telemetry.numbers import (
     ROW_REFUSALS,
     SOURCE_ERRORS,
     SOURCE_STATES,
-    Alarm,
     BindNumbers,
     CertificateRole,
     DropNumbers,
     FeedNumbers,
-    Health,
     LaneNumbers,
     Number,
     OutcomeWord,
-    Phase,
+    OutwardKind,
+    OutwardNumbers,
     PushNumbers,
     ReceiptWord,
     ReckoningNumbers,
@@ -56,6 +56,8 @@ __all__ = [
     "Log",
     "Number",
     "OutcomeWord",
+    "OutwardKind",
+    "OutwardNumbers",
     "Phase",
     "PushNumbers",
     "ReceiptWord",

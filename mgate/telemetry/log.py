@@ -79,6 +79,15 @@ class Event(Enum):
     SOURCE_RESUMED = "source_resumed", Level.INFO
     SOURCE_ROW_STUCK = "source_row_stuck", Level.ERROR
 
+    WRITEBACK_FAILED = "writeback_failed", Level.WARNING
+    WRITEBACK_WELL = "writeback_well", Level.INFO
+    WRITEBACK_REFUSED = "writeback_refused", Level.ERROR
+    WEBHOOK_FAILED = "webhook_failed", Level.WARNING
+    WEBHOOK_WELL = "webhook_well", Level.INFO
+    WEBHOOK_DEAD = "webhook_dead", Level.ERROR
+    WEBHOOK_REPLAYED = "webhook_replayed", Level.INFO
+    EVENTS_LOST = "events_lost", Level.ERROR
+
     DROP_CLAIMED = "drop_claimed", Level.INFO
     DROP_TAKEN = "drop_taken", Level.INFO
     DROP_REFUSED = "drop_refused", Level.WARNING

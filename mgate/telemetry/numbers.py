@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum
 from itertools import accumulate
 from typing import Final, Literal, TypeVar
 
-import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from mgate.model.message import ENDED, TrafficClass
 from mgate.policy.classes import LANES
+from mgate.telemetry.health import Alarm, Health, Phase
 
 
 class Number:
@@ -79,6 +78,8 @@ TLS_REFUSALS: Final = (
     "wrong_authority", "expired", "not_yet_valid", "revoked", "wrong_name", "no_san", "wrong_usage", "self_signed",
     "weak_key", "old_protocol", "missing_chain", "key_mismatch", "stale_crl", "no_certificate", "unknown_peer", "other",
 )  # fmt: skip
+
+OutwardKind = Literal["writeback", "webhook"]
 
 _Kind = Literal["counter", "gauge", "histogram"]
 _Word = TypeVar("_Word", bound=str)
@@ -268,6 +269,24 @@ class ReckoningNumbers:
         self.at = families.gauge("mgate_reckoning_timestamp_seconds", "When the last one was made", client=client)
 
 
+class OutwardNumbers:
+    """Of one feed that mgate hands on itself.
+
+    Attributes:
+        told: results written into a database, or events taken by a webhook; ``failures``: times that it did not work.
+        refused: results left out, or events given up. ``lost``: sequences that the journal kept no more.
+        lag: age in seconds of the oldest event that is not told.
+    """
+
+    def __init__(self, families: _Families, kind: OutwardKind, name: str) -> None:
+        labels = {"kind": kind, "name": name}
+        self.told = families.counter("mgate_outward_told", "Results written, or events taken", **labels)
+        self.failures = families.counter("mgate_outward_failures", "Times that the other side did not take", **labels)
+        self.refused = families.counter("mgate_outward_refused", "Results left out, or events given up", **labels)
+        self.lost = families.counter("mgate_outward_lost", "Sequences of the journal that were overtaken", **labels)
+        self.lag = families.gauge("mgate_outward_lag_seconds", "Age of the oldest event that is not told", **labels)
+
+
 class LaneNumbers:
     """Of one lane of one route: parts that wait, and the age of the oldest in seconds."""
 
@@ -310,51 +329,6 @@ class BindNumbers:
         self.window = families.gauge("mgate_window_size", "Slots of the window", **labels)
 
 
-# ---- alarms and health ---------------------------------------------------------------------------------------------
-
-
-class Alarm(Enum):
-    """What a person should look at now. The word stands in /metrics, /health and ``mgatectl status``."""
-
-    NO_BIND_OPEN = "no_bind_open"
-    DISK_LOW = "disk_low"
-    DISK_STALLED = "disk_stalled"
-    COMMIT_FAILED = "commit_failed"
-    HISTORY_FAILED = "history_failed"
-    RECORD_QUARANTINED = "record_quarantined"
-    IMPOSSIBLE_CHANGE = "impossible_change"
-    KEYRING_MENDED = "keyring_mended"
-    CLOCK_SET_BACK = "clock_set_back"
-    TLS_FILES = "tls_files"
-    CERTIFICATE_ENDS = "certificate_ends"
-    CRL_STALE = "crl_stale"
-    RECKONING_GAP = "reckoning_gap"
-    DROP_FAILED = "drop_failed"
-    SOURCE_DOWN = "source_down"
-
-
-class Phase(Enum):
-    """Where the daemon stands in its life. Only RUNNING is healthy."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-
-
-class Health(msgspec.Struct, frozen=True):
-    """The answer of /health: 200 while ``state`` is ``running``, else 503. An alarm alone makes nothing unhealthy: a
-    restart would not mend it."""
-
-    state: str
-    alarms: tuple[str, ...]
-    version: str
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return 200 if self.state == Phase.RUNNING.value else 503
-
-
 class Telemetry:
     """Every number of one instance.
 
@@ -378,6 +352,7 @@ class Telemetry:
         self.feeds: dict[str, FeedNumbers] = {}
         self.sources: dict[str, SourceNumbers] = {}
         self.drops: dict[str, DropNumbers] = {}
+        self.outward: dict[tuple[OutwardKind, str], OutwardNumbers] = {}
         self.reckonings: dict[str, ReckoningNumbers] = {}
         self._families = families
         self.apply(binds)
@@ -409,6 +384,12 @@ class Telemetry:
         if name not in self.drops:
             self.drops[name] = DropNumbers(self._families, name)
         return self.drops[name]
+
+    def outward_of(self, kind: OutwardKind, name: str) -> OutwardNumbers:
+        """The numbers of a configured write-back, by its source, or webhook."""
+        if (kind, name) not in self.outward:
+            self.outward[kind, name] = OutwardNumbers(self._families, kind, name)
+        return self.outward[kind, name]
 
     def reckoning_of(self, client: str) -> ReckoningNumbers:
         """The numbers of a configured client's reckonings, from the first one on."""
