@@ -1,17 +1,19 @@
 """Death at a named point, for `tools/torture` alone.
 
 ``MGATE_CRASH_AT=name:count`` makes the daemon kill itself (SIGKILL) when it passes the point ``name`` for the
-``count``-th time. The points lie between what is written to the disk and what is said to the world, where a death does
-the most harm. Nothing here is loaded unless the variable is set; then the methods are wrapped before the house is
-built, so that without it no path, hot or cold, knows of them.
+``count``-th time; with ``name:count:stop`` it stands still there (SIGSTOP), so that others can be killed meanwhile. The
+points lie between what is written to the disk and what is said to the world, where a death does the most harm. Nothing
+here is loaded unless the variable is set; then the methods are wrapped before the house is built, so that without it no
+path, hot or cold, knows of them.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 VARIABLE: Final = "MGATE_CRASH_AT"
@@ -21,13 +23,14 @@ _DELIVER_SM_RESP: Final = 0x80000005
 
 
 class Point(NamedTuple):
-    """Where to die: before a method is entered, or after it has returned.
+    """Where to die: before a method is entered, or after it has returned; of a coroutine, before and after its work.
 
     Attributes:
         module, owner, name: of the method; ``owner`` is empty for a function of the module.
         after: after it; else before.
         verb: only a flush of work that holds a verb of this name which is not empty.
         command: only a call whose first argument holds a PDU of this command id; ``after``: and of which some was sent.
+        filled: only a call that has returned something that is not empty.
     """
 
     module: str
@@ -36,12 +39,15 @@ class Point(NamedTuple):
     after: bool
     verb: str = ""
     command: int = -1
+    filled: bool = False
 
 
 _STORE: Final = ("mgate.spool.store", "SqliteStore")
 _LINK: Final = ("mgate.channels.smpp.link", "Link")
 _CHANNEL: Final = ("mgate.channels.smpp.channel", "SmppChannel")
 _TO_OPERATOR: Final = ("twisted.internet.tcp", "Client", "writeSomeData")
+_POLLER: Final = ("mgate.intake.polling", "Poller")
+_WRITE_BACK: Final = ("mgate.feeds.writeback", "WriteBack")
 _TO_CLIENT: Final = ("twisted.internet.unix", "Server", "writeSomeData")
 
 POINTS: Final[dict[str, Point]] = {
@@ -76,6 +82,12 @@ POINTS: Final[dict[str, Point]] = {
     "forget.after_commit": Point(*_STORE, "flush", True, "Forget"),
     "checkpoint.before": Point("mgate.spool.checkpoint", "Checkpointer", "step", False),
     "checkpoint.after": Point("mgate.spool.checkpoint", "Checkpointer", "step", True),
+    "source.before_claim": Point("mgate.intake.line", "Line", "claim", False),
+    "source.after_claim": Point("mgate.intake.line", "Line", "claim", True, filled=True),
+    "source.before_mark": Point(*_POLLER, "_mark", False),
+    "source.after_mark": Point(*_POLLER, "_mark", True),
+    "source.before_result": Point(*_WRITE_BACK, "_write", False),
+    "source.after_result": Point(*_WRITE_BACK, "_write", True),
     "stop.begun": Point("mgate.daemon.life", "Life", "stop", True),
     "stop.drained": Point(*_CHANNEL, "stop", False),
     "stop.unbound": Point("mgate.spool.service", "Writer", "stop", False),
@@ -84,22 +96,28 @@ POINTS: Final[dict[str, Point]] = {
 
 
 def arm(wish: str) -> None:
-    """Have the daemon die as ``wish`` (``name:count``) says.
+    """Have the daemon die as ``wish`` (``name:count``) says, or stand still (``name:count:stop``).
 
     Raises:
         ValueError: there is no such point, or the count is none.
     """
-    name, _, count = wish.partition(":")
+    name, _, times = wish.partition(":")
+    count, _, how = times.partition(":")
     point = POINTS.get(name)
-    if point is None or not count.isdigit() or not int(count):
-        raise ValueError(f"{VARIABLE}={wish}: not name:count of one of {', '.join(POINTS)}")
-    left = iter(range(int(count) - 1))
-    _wrap(point, lambda: None if next(left, None) is not None else die())
+    if point is None or not count.isdigit() or not int(count) or how not in ("", "stop"):
+        raise ValueError(f"{VARIABLE}={wish}: not name:count or name:count:stop of one of {', '.join(POINTS)}")
+    left = iter(range(int(count), -1, -1))  # it stands still once, and goes on
+    _wrap(point, lambda: (stand_still if how else die)() if next(left, 0) == 1 else None)
 
 
 def die() -> None:
     """SIGKILL to ourselves; nothing after it runs."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stand_still() -> None:
+    """SIGSTOP to ourselves; what is after it runs when somebody says SIGCONT."""
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def place(point: Point) -> tuple[object, Callable[..., object]]:
@@ -117,17 +135,33 @@ def _wrap(point: Point, passed: Callable[[], None]) -> None:
     owner, real = place(point)
     worked = _listen_to_work(owner) if point.verb else []
 
-    def wrapped(*given: object, **named: object) -> object:
+    def before(given: tuple[object, ...]) -> bool:
         concerned = _concerns(point, given, worked)
         worked.clear()
         if concerned and not point.after:
             passed()
-        result = real(*given, **named)
-        if concerned and point.after and (point.command < 0 or (isinstance(result, int) and result > 0)):
+        return concerned and point.after
+
+    def after(result: object) -> None:
+        if (point.command < 0 or (isinstance(result, int) and result > 0)) and (result or not point.filled):
             passed()
+
+    def wrapped(*given: object, **named: object) -> object:
+        concerned = before(given)
+        result = real(*given, **named)
+        if concerned:
+            after(result)
         return result
 
-    setattr(owner, point.name, wrapped)
+    async def awaited(*given: object, **named: object) -> object:
+        concerned = before(given)
+        work = real(*given, **named)
+        result = await work if isinstance(work, Awaitable) else work
+        if concerned:
+            after(result)
+        return result
+
+    setattr(owner, point.name, awaited if inspect.iscoroutinefunction(real) else wrapped)
 
 
 def _listen_to_work(store: object) -> list[object]:

@@ -68,6 +68,14 @@ class Running:
         return self._process.poll() is None
 
     @property
+    def stands_still(self) -> bool:
+        """Whether a SIGSTOP holds it."""
+        try:
+            return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        except OSError:
+            return False
+
+    @property
     def status(self) -> int | None:
         """Its exit status, minus the signal that killed it; None while it runs."""
         return self._process.poll()
@@ -216,7 +224,14 @@ class Asker:
 
     def get(self, path: str, shape: type[_T]) -> _T:
         """What it answers to a path, as the `shape` that is wanted of it. HouseError for any answer but 200."""
-        self._connection.request("GET", path)
+        return self._asked("GET", path, shape)
+
+    def post(self, path: str, shape: type[_T]) -> _T:
+        """The same, of what is to be done."""
+        return self._asked("POST", path, shape)
+
+    def _asked(self, method: str, path: str, shape: type[_T]) -> _T:
+        self._connection.request(method, path)
         response = self._connection.getresponse()
         body = response.read()
         if response.status != http.client.OK:

@@ -22,6 +22,9 @@ from mgate.peers.house import HouseError, free_port
 from mgate.peers.pki import Authority, Files
 
 HOST: Final = "127.0.0.1"
+DATABASE: Final = "postgres"
+SOURCE: Final = "core"
+"""What a source of ours is called, and so the client of its messages."""
 ROLE: Final = "mgate"
 DDL: Final = Path(__file__).resolve().parents[2] / "etc" / "sql" / "postgresql"
 _DEBIAN: Final = Path("/usr/lib/postgresql")
@@ -52,6 +55,23 @@ local   all          postgres                trust
 local   replication  postgres                trust
 hostssl all          all       127.0.0.1/32  cert clientcert=verify-full
 """
+
+
+def source_sections(cluster: Cluster, folder: Path, hosts: Sequence[str] = (), more: str = "") -> str:
+    """Sections of a configuration for a source of this cluster; its certificate is put into ``folder``.
+
+    Args:
+        hosts: instead of the cluster's own. ``more``: further lines of [sources.core].
+    """
+    certificate = cluster.authority.issue(ROLE, names=(f"dns:{ROLE}.bank.example",), usage=("client",))
+    files = certificate.write(folder, ROLE)
+    authority = cluster.authority.write(folder)
+    listed = ", ".join(f'"{host}"' for host in hosts or (cluster.host,))
+    return (
+        f'\n[tls.bank]\nauthority = "{authority}"\ncertificate = "{files.certificate}"\nkey_file = "{files.key}"\n'
+        f"\n[sources.{SOURCE}]\nhosts = [{listed}]\n"
+        f'database = "{DATABASE}"\nuser = "{ROLE}"\ntls = "bank"\ntime_zone = "UTC"\n{more}'
+    )
 
 
 def programs() -> Path:
@@ -254,6 +274,26 @@ class Cluster:
         user, group = _somebody()
         if user is not None and group is not None:
             os.chown(path, user, group)
+
+
+class Held:
+    """A session of somebody's in the bank, in the middle of a transaction that he leaves open."""
+
+    def __init__(self, cluster: Cluster, sql: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  # Debian's
+            cluster.psql_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"BEGIN; {sql}; SELECT 'held';\n")
+            self._process.stdin.flush()
+        if self._process.stdout is None or self._process.stdout.readline().strip() != "held":
+            self.end()
+            raise HouseError(f"psql does not take: {sql}")
+
+    def end(self) -> None:
+        """Roll back, and go."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def _somebody() -> tuple[int, int] | tuple[None, None]:

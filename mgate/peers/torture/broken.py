@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -187,6 +188,25 @@ def errors_swallowed() -> None:
     store.SqliteStore.flush = flush  # type: ignore[method-assign]  # broken on purpose
 
 
+def marked_before_commit() -> None:
+    """Rows of a database are marked as taken when they are claimed, and taken a moment later."""
+    import asyncio  # noqa: PLC0415  # after the reactor
+
+    from mgate.intake import polling  # noqa: PLC0415  # after the reactor
+    from mgate.model.source import Result, Row, SourceError  # noqa: PLC0415  # beside it
+
+    real = polling.Poller._take  # noqa: SLF001  # broken on purpose
+
+    async def take(self: polling.Poller, rows: Sequence[Row], before: Sequence[asyncio.Task[None]]) -> None:
+        told = [Result(key=row.key, version=row.version, sequence=0, state="taken") for row in rows]
+        with suppress(SourceError):
+            await self._line.ack(told)  # broken on purpose
+        await asyncio.sleep(10 * LAG)
+        await real(self, rows, before)
+
+    polling.Poller._take = take  # type: ignore[method-assign]  # noqa: SLF001  # broken on purpose
+
+
 PATCHES: Final[Mapping[str, Callable[[], None]]] = {
     "acknowledged-before-commit": acknowledged_before_commit,
     "receipt-answered-before-commit": receipt_answered_before_commit,
@@ -199,6 +219,7 @@ PATCHES: Final[Mapping[str, Callable[[], None]]] = {
     "timers-on-the-wall": timers_on_the_wall,
     "full-disk-ignored": full_disk_ignored,
     "errors-swallowed": errors_swallowed,
+    "marked-before-commit": marked_before_commit,
 }
 
 

@@ -17,6 +17,7 @@ from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
 from mgate.peers.torture import verdict
 from mgate.peers.torture.broken import launcher
+from mgate.peers.torture.database import Database
 from mgate.peers.torture.kill import Kill
 from mgate.peers.torture.stage import Course, Discipline, Say, play
 from mgate.peers.torture.tools import missing
@@ -80,6 +81,9 @@ CONTROLS: Final[Mapping[str, Control]] = {
     "full-disk-ignored": Control("full", 6, frozenset((Kind.LOST,))),
     "errors-swallowed": Control("errors", 6, frozenset((Kind.LOST,))),
     "timers-on-the-wall": Control("clock", 2, words="no enquire_link came"),
+    "marked-before-commit": Control(
+        lambda: Database(("mgated killed at a random moment",)), 8, frozenset((Kind.LOST,))
+    ),
     "synchronous-normal": Control("power", 20, words="LOST"),
 }
 SHORT: Final = ("acknowledged-before-commit", "repeated-from-the-wrong-state")

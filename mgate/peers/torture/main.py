@@ -21,6 +21,7 @@ from mgate.peers.links import BrokeProtocol
 from mgate.peers.torture import controls, verdict
 from mgate.peers.torture.broken import launcher
 from mgate.peers.torture.clock import Clock
+from mgate.peers.torture.database import Database
 from mgate.peers.torture.disk import Errors, Full, Limit, ReadOnly
 from mgate.peers.torture.kill import Kill
 from mgate.peers.torture.link import Link
@@ -33,7 +34,7 @@ from mgate.peers.torture.verdict import Verdict
 
 MAKE: Final[Mapping[str, Callable[[], Discipline]]] = {
     "kill": Kill, "link": Link, "stop": Stop, "stall": Stall, "full": Full, "limit": Limit, "errors": Errors,
-    "readonly": ReadOnly, "clock": Clock, "power": Power,
+    "readonly": ReadOnly, "clock": Clock, "power": Power, "db": Database,
 }  # fmt: skip
 MEANING: Final[Mapping[str, str]] = {
     "kill": "SIGKILL at random moments and at every named point",
@@ -46,10 +47,11 @@ MEANING: Final[Mapping[str, str]] = {
     "readonly": "the disk turns read-only (F7; root)",
     "clock": "the wall clock steps forward and back (F8)",
     "power": "power cuts: unsynced writes dropped and torn (F3; Debian package strace)",
+    "db": "the bank's database killed in every phase, hanging, locked, altered (Debian packages postgresql, faketime)",
 }
 ROUNDS: Final[Mapping[str, int]] = {
     "kill": 100, "link": 50, "stop": 30, "stall": 10, "full": 10, "limit": 10, "errors": 20, "readonly": 5,
-    "clock": 8, "power": 100,
+    "clock": 8, "power": 100, "db": 66,
 }  # fmt: skip
 SHORT: Final[Sequence[tuple[str, int]]] = (("kill", 12), ("link", 6), ("stop", 4), ("limit", 2), ("stall", 2))
 _SHORT_STALL: Final = 3.0

@@ -187,6 +187,10 @@ class Stage:
         """What mgate says of each message, when nothing is under way any more or the time is over."""
         return await drain(self.instance.push_socket, self.pusher.refs, self.course.drain, say)
 
+    def tell(self, told: Told) -> None:
+        """A line for the ledger of what was told, of a message that came by another way than a push."""
+        self._book.add(told)
+
     def evidence(self, says: Mapping[str, tuple[Says, ...]]) -> Evidence:
         """All that this run has left; the daemon has ended."""
         self._book.close()
@@ -254,6 +258,10 @@ class Discipline:
     async def finish(self, stage: Stage) -> None:
         """Undo what was done, so that everybody can come to an end; the daemon must run after this."""
 
+    async def ask(self, stage: Stage, say: Say) -> dict[str, tuple[Says, ...]]:
+        """What mgate says of messages that were not pushed, by what they are told under; the daemon still runs."""
+        return {}
+
     async def afterwards(self, stage: Stage, say: Say) -> None:
         """The daemon has ended, and every question was asked."""
 
@@ -285,7 +293,7 @@ async def play(course: Course, discipline: Discipline, folder: Path, say: Say) -
             say(f"round {number} of {course.rounds}, {stage.pusher.answered} messages answered")
         await discipline.finish(stage)
         await stage.hush()
-        says = await stage.ask(say)
+        says = await stage.ask(say) | await discipline.ask(stage, say)
         await stage.stop()
         await discipline.afterwards(stage, say)
         return stage.evidence(says)

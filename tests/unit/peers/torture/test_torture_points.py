@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from mgate.daemon import crash
-from mgate.peers.torture import broken, controls, kill
+from mgate.peers.torture import broken, controls, database, kill
 from mgate.peers.torture.main import MAKE, MEANING, ROUNDS, SHORT
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_the_tool_knows_every_point_and_no_other() -> None:
-    assert set(kill.POINTS) == set(crash.POINTS)
+    assert set(kill.POINTS) | set(database.POINTS) == set(crash.POINTS)
+    assert not set(kill.POINTS) & set(database.POINTS)
     assert {wish.partition(":")[0] for wish in kill.ONCE_AT} == set(kill.ONCE)
     assert len(crash.POINTS) >= 14
 
@@ -44,8 +45,10 @@ class Store:
     def work(self, verbs, now): pass
     def flush(self): print("flushed", flush=True)
     def write(self, data): print("sent", flush=True); return int(sys.argv[1]) if len(sys.argv) > 1 else len(data)
+    async def claim(self, rows): print("claimed", flush=True); return rows
 sys.modules["product"] = sys.modules["__main__"]
-crash.POINTS["x"] = crash.Point("product", "Store", {name!r}, {after}, verb={verb!r}, command={command})
+told = dict(verb={verb!r}, command={command}, filled={filled})
+crash.POINTS["x"] = crash.Point("product", "Store", {name!r}, {after}, **told)
 crash.arm("x:{count}")
 store = Store()
 def verb(rows):
@@ -54,9 +57,11 @@ def verb(rows):
 
 
 def killed(
-    lines: str, name: str = "commit", after: bool = False, verb: str = "", command: int = -1, count: int = 1
-) -> str:
-    done = in_a_process(KILLED.format(name=name, after=after, verb=verb, command=command, count=count) + lines)
+    lines: str, name: str = "commit", after: bool = False, verb: str = "", command: int = -1, count: int = 1,
+    filled: bool = False,
+) -> str:  # fmt: skip
+    code = KILLED.format(name=name, after=after, verb=verb, command=command, count=count, filled=filled)
+    done = in_a_process(code + lines)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return " ".join([*done.stdout.split(), "died" if done.returncode else "lived"])
 
@@ -88,9 +93,22 @@ def test_a_pdu_is_found_behind_others_and_counts_when_some_of_it_was_sent() -> N
     )
 
 
-@pytest.mark.parametrize("wish", ["nowhere:1", "stop.begun", "stop.begun:0", "stop.begun:x"])
+def test_a_coroutine_is_passed_when_its_work_is_done_and_an_empty_claim_is_none() -> None:
+    claim = "import asyncio; asyncio.run(store.claim({}))"
+    assert killed(claim.format("[1]"), "claim") == "died"
+    assert killed(claim.format("[1]"), "claim", True, filled=True) == "claimed died"
+    assert killed(claim.format("[]"), "claim", True, filled=True) == "claimed lived"
+
+
+def test_who_is_to_stand_still_does_so_once_and_goes_on() -> None:
+    lines = "crash.stand_still = lambda: print('stands', flush=True)\n"
+    lines += "crash.POINTS['y'] = crash.Point('product', 'Store', 'write', False)\ncrash.arm('y:2:stop')\n"
+    assert killed(lines + "for _ in range(4): store.write(b'')") == "sent stands sent sent sent lived"
+
+
+@pytest.mark.parametrize("wish", ["nowhere:1", "stop.begun", "stop.begun:0", "stop.begun:x", "stop.begun:1:dance"])
 def test_a_wish_that_names_no_point_is_refused(wish: str) -> None:
-    with pytest.raises(ValueError, match="not name:count of one of"):
+    with pytest.raises(ValueError, match="not name:count or name:count:stop of one of"):
         crash.arm(wish)
 
 
