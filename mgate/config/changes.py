@@ -116,7 +116,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         if client.name in before or coming
     )
     accounts = {account.name: account for account in wanted.sms}
-    drops = {drop.name: drop for drop in wanted.drops}
+    folders = {drop.name: drop for drop in running.drops}
     return msgspec.structs.replace(
         running,
         spool=_mixed(running.spool, wanted.spool),
@@ -126,7 +126,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
         tls=wanted.tls,
         sources=wanted.sources,
-        drops=tuple(_mixed(drop, drops.get(drop.name, drop)) for drop in running.drops),
+        drops=tuple(_mixed(folders[each.name], each) if each.name in folders else each for each in wanted.drops),
         webhooks=wanted.webhooks,
         reckoning=wanted.reckoning,
         log=_mixed(running.log, wanted.log),
@@ -144,7 +144,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall | Tls | Webhook):
+    if isinstance(struct, CoreSource | SourceCall | Drop | Tls | Webhook):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, succeed
 
 from mgate.config import Config
 from mgate.config.drops import Drop
@@ -45,6 +45,8 @@ LOOK: Final = 1.0
 
 _SWEEP: Final = 60.0
 _SHOWN: Final = 50
+
+_Over = Deferred[list[tuple[bool, None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,20 @@ class One:
         self._finals = Finals(
             self.folder, self.book, hands, journal, around.wall, self._gate_finals, lambda: self._taking, self._written
         )
-        self.over: list[Deferred[None]] = []
+        self.over: _Over = succeed([])
 
     def start(self) -> None:
         """Begin to look."""
-        self.over = [ensureDeferred(self._loop(self._take)), ensureDeferred(self._loop(self._follow))]
+        self.over = DeferredList([ensureDeferred(self._loop(self._take)), ensureDeferred(self._loop(self._follow))])
 
     def stop(self) -> None:
         """Take no more; what is under way stops within a run of rows."""
         self._stopping = True
+
+    def let_go(self) -> None:
+        """Leave the folder, once both loops are over."""
+        self.book.close()
+        self.folder.close()
 
     def apply(self, drop: Drop) -> None:
         """Go on by these settings, from the next file on."""
@@ -279,12 +286,12 @@ class Drops:
         self._around = around
         self.hands = Hands(around.reactor, around.reactor)
         self._failing: set[str] = set()
+        self._ending: dict[str, _Over] = {}
         self.all = {drop.name: One(drop, around, self.hands, self._alarm) for drop in config.drops}
 
     def start(self) -> None:
-        """Start every folder's loops; with no folder nothing is started."""
-        if self.all:
-            self.hands.start()
+        """Start every folder's loops."""
+        self.hands.start()
         for one in self.all.values():
             one.start()
 
@@ -295,17 +302,27 @@ class Drops:
 
     def stop(self) -> None:
         """End the thread; call it last."""
-        if self.all:
-            self.hands.stop()
+        self.hands.stop()
         for one in self.all.values():
-            one.book.close()
-            one.folder.close()
+            one.let_go()
 
     def apply(self, drops: Sequence[Drop]) -> None:
-        """Take up other settings; folders that came or went need a restart."""
+        """Take up other settings, begin with what came, and end what went; what is under way is broken off there."""
+        for name in self.all.keys() - {drop.name for drop in drops}:
+            self._end(self.all.pop(name))
         for drop in drops:
             if drop.name in self.all:
                 self.all[drop.name].apply(drop)
+                continue
+            one = self.all[drop.name] = One(drop, self._around, self.hands, self._alarm)
+            # Two may not work in one folder: the one that went may not have ended yet.
+            self._ending.pop(drop.name, succeed([])).addCallback(_begin, one)
+
+    def _end(self, one: One) -> None:
+        one.stop()
+        one.over.addCallback(_leave, one)
+        self._ending[one.drop.name] = one.over
+        self._alarm(one.drop.name, "")
 
     def names(self) -> Sequence[str]:
         """See ``control.drops.DropBoard``."""
@@ -339,6 +356,16 @@ class Drops:
         if self._around.telemetry.sound(Alarm.DROP_FAILED, raised=bool(self._failing)):
             event = Event.ALARM_RAISED if self._failing else Event.ALARM_CLEARED
             self._around.log(event, alarm=Alarm.DROP_FAILED.value)
+
+
+def _begin(over: list[tuple[bool, None]], one: One) -> list[tuple[bool, None]]:
+    one.start()
+    return over
+
+
+def _leave(over: list[tuple[bool, None]], one: One) -> list[tuple[bool, None]]:
+    one.let_go()
+    return over
 
 
 def _gid(group: str) -> int:

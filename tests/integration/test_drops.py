@@ -1,0 +1,113 @@
+"""A batch job's files through a running daemon: in once, out once, answered row by row, whatever is killed between."""
+
+import csv
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+
+from tests.integration.instance import House, ask, until
+
+SECTION = """
+[drops.payroll]
+folder = "drops/payroll"
+default_class = "service"
+default_sender = "ExampleBank"
+"""
+
+
+class Job:
+    """The bank's batch job."""
+
+    def __init__(self, house: House) -> None:
+        self.path = house.path / "drops" / "payroll"
+        until(lambda: (self.path / "in").exists(), "the folder is there")
+
+    def put(self, name: str, octets: bytes, rows: int) -> None:
+        (self.path / "in" / f"{name}.csv").write_bytes(octets)
+        said = {"file": f"{name}.csv", "rows": rows, "sha256": hashlib.sha256(octets).hexdigest()}
+        part = self.path / "in" / "manifest.part"
+        part.write_text(json.dumps(said))
+        part.rename(self.path / "in" / f"{name}.manifest.json")
+
+    def read(self, file: str, limit: float = 60.0) -> list[dict[str, str]]:
+        path = self.path / file
+        until(path.exists, file, limit)
+        with path.open(newline="") as opened:
+            return list(csv.DictReader(opened))
+
+
+def rows(count: int) -> bytes:
+    lines = (f"r{n},+37529{1_110_001 + n},Hello {n}\n" for n in range(count))
+    return ("ref,to,text\n" + "".join(lines)).encode()
+
+
+def booked(book: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{book}?mode=ro", uri=True) as db:
+            return int(db.execute("SELECT count(*) FROM row").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def test_a_kill_in_the_middle_of_a_file_loses_and_doubles_nothing(house: House) -> None:
+    house.begin(more=SECTION, window=200)
+    job = Job(house)
+    # What was leased when a daemon is killed stays in doubt for an hour: here nothing leaves before the kill.
+    house.pause()
+    job.put("a", rows(10_000), 10_000)
+    until(lambda: booked(job.path / "work" / "book.db") >= 3_000, "some rows are answered", 60.0)
+    house.daemon.kill()
+    assert not (job.path / "done" / "a.result.csv").exists()
+    house.start()
+    results = job.read("done/a.result.csv")
+    assert [row["ref"] for row in results] == [f"r{n}" for n in range(10_000)]
+    assert {row["status"] for row in results} == {"accepted"}
+    finals = job.read("done/a.final.csv", 120.0)
+    assert [(row["line"], row["id"]) for row in finals] == [(row["line"], row["id"]) for row in results]
+    assert {row["state"] for row in finals} == {"delivered"}
+    submitted = [row.to for row in house.operator.submits()]
+    assert len(submitted) == len(set(submitted)) == 10_000
+    assert sorted(each.name for each in (job.path / "work").iterdir() if "book.db" not in each.name) == []
+
+
+def test_a_wrong_file_is_refused_with_lines_and_a_stop_leaves_a_right_one_whole(house: House) -> None:
+    house.begin(more=SECTION, window=200)
+    job = Job(house)
+    job.put("bad", rows(3) + b"r3,12,x\n", 4)
+    refused = job.read("refused/bad.result.csv")
+    assert [(row["line"], row["code"]) for row in refused] == [("0", "bad_rows"), ("5", "not_a_number")]
+    job.put("good", rows(3_000), 3_000)
+    until(lambda: booked(job.path / "work" / "book.db") >= 500, "some rows are answered", 60.0)
+    house.stop()
+    house.start()
+    assert len(job.read("done/good.result.csv")) == 3_000
+    assert len(house.events("drop_refused")) == 1
+
+
+def test_mgatectl_lists_pauses_and_checks(house: House) -> None:
+    house.begin(more=SECTION)
+    job = Job(house)
+    paused = json.loads(house.mgatectl("drop", "pause", "payroll", "--json").stdout)
+    assert paused["drops"][0]["state"] == "paused"
+    job.put("a", rows(5), 5)
+    until(lambda: ask(house.admin_socket, "GET", "/v1/drops").body["drops"][0]["waiting"] == 1, "it waits")
+    file = house.folder / "try.csv"
+    file.write_bytes(rows(20_000) + b"r1,12,Code 482913\n")
+    checked = house.mgatectl("drop", "check", str(file), "--json")
+    view = json.loads(checked.stdout)
+    assert checked.returncode == 1
+    assert (view["rows"], view["wrong"], view["taken"]) == (20_001, 1, False)
+    assert view["faults"][0]["line"] == 20_002
+    assert view["sample"][0]["to"] == "+37529*****01"
+    shown = house.mgatectl("drop", "check", str(file))
+    assert "Hello" not in shown.stdout
+    assert "482913" not in shown.stdout
+    assert "291110001" not in shown.stdout
+    assert (job.path / "in" / "a.csv").exists()
+    assert house.mgatectl("drop", "resume", "payroll").returncode == 0
+    assert len(job.read("done/a.result.csv")) == 5
+    unknown = house.mgatectl("drop", "pause", "nobody")
+    assert unknown.returncode == 1
+    assert "payroll" in unknown.stderr
+    assert house.mgatectl("drop", "check", str(file), "--name", "nobody").returncode == 1
