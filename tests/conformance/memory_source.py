@@ -140,9 +140,17 @@ class MemorySource:
     async def written(self, begin: float, end: float, after: str, most: int) -> Sequence[Count]:
         """See ``model.source.Source``."""
         self._begin("written")
-        rows = [held.row for held in self.outbox.values() if begin <= held.row.created < end and held.row.key > after]
-        rows.sort(key=lambda row: row.key)
-        return [Count(key=row.key, version=row.version, created=row.created) for row in rows[:most]]
+        found = [held for held in self.outbox.values() if begin <= held.row.created < end and held.row.key > after]
+        found.sort(key=lambda held: held.row.key)
+        return [
+            Count(
+                key=held.row.key,
+                version=held.row.version,
+                created=held.row.created,
+                refused=held.status == "refused",
+            )
+            for held in found[:most]
+        ]
 
     async def close(self) -> None:
         """See ``model.source.Source``."""
