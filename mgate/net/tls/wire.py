@@ -18,7 +18,14 @@ from typing import Protocol as Seam
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -98,7 +105,7 @@ class TlsWire(Protocol):
             self._shake()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._over:
+        if self._over or self._finished:
             return
         if self._prelude is not None:
             self._listen(self._prelude, data)
@@ -212,6 +219,8 @@ class TlsWire(Protocol):
         if self._refusal is not None:
             self._handshake.refused(self._refusal, self._tcp.getPeer())
             self._tcp.abortConnection()
+        elif self._finished and IHalfCloseableProtocol.providedBy(inner):
+            inner.readConnectionLost()
         elif self._finished:
             self.loseConnection()
 
