@@ -279,7 +279,7 @@ class OutwardNumbers:
     """
 
     def __init__(self, families: _Families, kind: OutwardKind, name: str) -> None:
-        labels = {"kind": kind, "name": name}
+        labels = {"kind": kind, "feed": name}
         self.told = families.counter("mgate_outward_told", "Results written, or events taken", **labels)
         self.failures = families.counter("mgate_outward_failures", "Times that the other side did not take", **labels)
         self.refused = families.counter("mgate_outward_refused", "Results left out, or events given up", **labels)
