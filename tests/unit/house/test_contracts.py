@@ -35,7 +35,7 @@ def _breaks() -> list[Break]:
     ]
     strangers = [
         Break(contract, "mgate.policy.attic", package)
-        for contract in ("nacl", "smpplib", "openssl", "cryptography", "click", "prometheus")
+        for contract in ("nacl", "smpplib", "psycopg", "openssl", "cryptography", "click", "prometheus")
         for package in _lines(contract, "forbidden_modules")
     ]
     return [
@@ -60,6 +60,7 @@ def _breaks() -> list[Break]:
         Break("nacl", "mgate.daemon.attic", "nacl"),
         Break("smpplib", "mgate.channels.smpp.bind", "smpplib"),
         Break("openssl", "mgate.net.peers", "OpenSSL"),
+        Break("psycopg", "mgate.intake.sources.attic", "psycopg"),
         Break("click", "mgate.control.attic", "click"),
         Break("prometheus", "mgate.daemon.attic", "prometheus_client"),
         Break("channels", "mgate.channels.attic", "mgate.channels.smpp"),
