@@ -21,6 +21,7 @@ from mgate.peers.smsc import wheel
 from mgate.peers.smsc.ledger import Ledger
 from mgate.peers.smsc.operator import Operator
 from mgate.peers.smsc.script import Script, ScriptError, load
+from mgate.peers.smsc.secured import secured
 from mgate.peers.smsc.session import Session
 
 USAGE = 2
@@ -116,7 +117,10 @@ def serve(script: Script, port: int, ledger: Ledger, fingerprint: Fingerprint, s
     gc.set_threshold(200_000, 20, 20)
     operator = Operator(script, ledger, fingerprint, reactor)
     try:
-        listening = reactor.listenTCP(port, Sessions(operator), interface=script.host)
+        listening = reactor.listenTCP(port, secured(script.tls, Sessions(operator), reactor), interface=script.host)
+    except OSError as error:
+        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        return FAILED
     except CannotListenError as error:
         click.echo(f"{script.host}:{port}: cannot listen here: {error.socketError}; is one running already?", err=True)
         return FAILED

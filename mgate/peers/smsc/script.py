@@ -159,6 +159,15 @@ class Inbound(Section, frozen=True):
     text: str = "STOP"
 
 
+class Tls(Section, frozen=True):
+    """TLS on the port when `certificate` is set: PEM files, relative to the working folder; with `authority` those who
+    call must show a certificate of its."""
+
+    certificate: str = ""
+    key_file: str = ""
+    authority: str = ""
+
+
 class Script(Section, frozen=True):
     """The whole script. `order` is that of PDUs which leave in one write; `enquire_every` is our own enquire_link."""
 
@@ -167,6 +176,7 @@ class Script(Section, frozen=True):
     seed: int = 1
     order: Literal["kept", "reversed", "shuffled"] = "kept"
     enquire_every: Seconds = 0.0
+    tls: Tls = Tls()
     account: Account = Account()
     latency: Latency = Latency()
     ids: Ids = Ids()
@@ -256,6 +266,8 @@ def _wrong(script: Script) -> Iterator[str]:
     refused = sum(script.errors.shares.values()) + script.throttling.queue_full + script.throttling.system_error
     if refused > 1.0:
         yield f"errors.shares, throttling.queue_full and throttling.system_error make {refused:g}, over 1"
+    if bool(script.tls.certificate) is not bool(script.tls.key_file):
+        yield "tls: certificate and key_file belong together"
     for status in (*script.errors.shares, *script.errors.prefixes.values(), script.binds.refuse_status):
         try:
             status_number(status)

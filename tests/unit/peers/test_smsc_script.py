@@ -66,3 +66,8 @@ def test_a_mistake_is_told_with_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", ["ESME_RTHROTTLED", "0x58", "88", 88])
 def test_a_status_is_a_name_or_a_number(status: str | int) -> None:
     assert status_number(status) == ESME_RTHROTTLED
+
+
+def test_a_certificate_without_its_key_is_refused() -> None:
+    with pytest.raises(ScriptError, match="tls: certificate and key_file belong together"):
+        read('[tls]\ncertificate = "smsc.pem"\n')
