@@ -220,6 +220,17 @@ def test_a_wish_that_cannot_be_met_now_comes_again(word: str) -> None:
     play(act())
 
 
+def test_rows_that_go_back_are_not_claimed_again_at_once_though_the_batch_was_full() -> None:
+    async def act() -> None:
+        async with Bank(batch=1) as bank:
+            bank.spool.doubt = True
+            bank.source.put(a_row(1, to="rubbish"))
+            await asyncio.sleep(60.0)
+            assert bank.source.calls["claim"] <= 2 * 62
+
+    play(act())
+
+
 def test_while_the_desk_cannot_answer_nothing_is_refused_or_cancelled() -> None:
     async def act() -> None:
         async with Bank() as bank:
@@ -347,6 +358,17 @@ def test_a_database_that_fails_is_asked_ever_more_seldom_and_told_of_once() -> N
             await asyncio.sleep(LONGEST + 3)
             assert bank.counts() == {"taken": 1}
             assert bank.heard.said[1].startswith("well after 36")
+
+    play(act())
+
+
+def test_a_database_that_answers_again_is_well_though_it_has_no_rows() -> None:
+    async def act() -> None:
+        async with Bank() as bank:
+            bank.source.fail("claim", DOWN, 3)
+            await asyncio.sleep(60.0)
+            assert [word.partition(" ")[0] for word in bank.heard.said] == ["failed", "well"]
+            assert bank.poller.state == "running"
 
     play(act())
 
