@@ -46,6 +46,8 @@ class DropJournal:
         changes = [
             Change(event.message, event.event, event.reason, event.may_have_been_sent, event.at)
             for event in found.events
+            # That it was accepted the book knows by itself.
+            if event.event != "accepted"
         ]
         return News(changes, found.place)
 

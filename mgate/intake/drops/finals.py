@@ -119,7 +119,7 @@ class Finals:
             if news.lost:
                 self._asked.clear()
                 await self._ask_all()
-            if not moved or len(news.changes) < EVENTS:
+            if not moved:
                 return
 
     async def _complete(self, file: TakenFile) -> None:
