@@ -104,7 +104,7 @@ class One:
         self._swept = 0.0
         self._failure = ""
         self._numbers = around.telemetry.drop_of(drop.name)
-        self.folder = Folder(drop.folder, _gid(drop.group))
+        self.folder = Folder(drop.folder)
         self.book = Book(drop.folder / "work" / "book.db")
         journal = DropJournal(drop.name, around.feeds, around.journal, around.desk, around.reactor)
         self._finals = Finals(
@@ -148,8 +148,7 @@ class One:
 
     async def _take(self) -> None:
         if not self._opened:
-            await self._hands.away(self.folder.open)
-            self._opened = True
+            await self._hands.away(self._open)
         await self._look()
         while not (self.paused or self._stopping) and await self._finals.begin():
             left = await self._hands.away(self.folder.claimed)
@@ -163,6 +162,11 @@ class One:
             else:
                 break
             await self._look()
+
+    def _open(self) -> None:
+        self.folder.group = _gid(self.drop.group)
+        self.folder.open()
+        self._opened = True
 
     async def _look(self) -> None:
         self._waiting, self._strays = await self._hands.away(self.folder.waiting)
@@ -369,8 +373,8 @@ def _leave(over: list[tuple[bool, None]], one: One) -> list[tuple[bool, None]]:
 
 
 def _gid(group: str) -> int:
-    """The id of a group; -1 for the daemon's own, or when there is none of that name."""
+    """The id of a group; -1 for the daemon's own."""
     try:
         return grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
-        return -1
+        raise FolderError(f"there is no group {group} on this machine") from None

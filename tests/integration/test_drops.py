@@ -111,3 +111,22 @@ def test_mgatectl_lists_pauses_and_checks(house: House) -> None:
     assert unknown.returncode == 1
     assert "payroll" in unknown.stderr
     assert house.mgatectl("drop", "check", str(file), "--name", "nobody").returncode == 1
+
+
+def test_a_folder_goes_and_comes_back_with_a_reload(house: House) -> None:
+    house.begin(more=SECTION)
+    job = Job(house)
+    job.put("a", rows(5), 5)
+    assert len(job.read("done/a.result.csv")) == 5
+    text = house.config.read_text()
+    house.config.write_text(text.replace(SECTION, ""))
+    assert house.mgatectl("reload").returncode == 0
+    assert ask(house.admin_socket, "GET", "/v1/drops").body["drops"] == []
+    job.put("b", rows(5).replace(b"r", b"s"), 5)
+    house.config.write_text(text)
+    assert house.mgatectl("reload").returncode == 0
+    assert len(job.read("refused/b.result.csv")) == 1
+    job.put("c", rows(7), 7)
+    # The first five had been accepted with the file before.
+    assert [row["known"] for row in job.read("done/c.result.csv")] == ["yes"] * 5 + [""] * 2
+    assert {row["state"] for row in job.read("done/c.final.csv")} == {"delivered"}

@@ -44,12 +44,14 @@ class Folder:
 
     Args:
         path: where; made when it is not there.
+
+    Attributes:
         group: the id of the group that may write to ``in`` and read the answers; -1 leaves the daemon's.
     """
 
-    def __init__(self, path: Path, group: int = -1) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._group = group
+        self.group = -1
         self._places: dict[str, int] = {}
 
     def open(self) -> None:
@@ -64,8 +66,8 @@ class Folder:
             whole = os.open(self.path, _OPEN_FOLDER)
             try:
                 _check_owner(self.path, os.fstat(whole))
-                if self._group >= 0:
-                    os.fchown(whole, -1, self._group)
+                if self.group >= 0:
+                    os.fchown(whole, -1, self.group)
                 for place in PLACES:
                     self._places[place] = self._place(whole, place)
             finally:
@@ -181,8 +183,8 @@ class Folder:
         self.remove("work", part)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         made = os.open(part, flags, 0o640, dir_fd=self._places["work"])
-        if self._group >= 0:
-            os.fchown(made, -1, self._group)
+        if self.group >= 0:
+            os.fchown(made, -1, self.group)
         return made
 
     def publish(self, written: int, file: str, place: str) -> None:
@@ -205,8 +207,8 @@ class Folder:
         if status.st_uid != os.geteuid():
             os.close(opened)
             raise FolderError(f"{self.path / place}: belongs to somebody else; mgated must own it")
-        if self._group >= 0:
-            os.fchown(opened, -1, self._group if place != "work" else -1)
+        if self.group >= 0:
+            os.fchown(opened, -1, self.group if place != "work" else -1)
         os.fchmod(opened, mode)
         return opened
 

@@ -280,3 +280,13 @@ def test_a_file_without_its_manifest_waits(job: Job) -> None:
     (job.path / "in" / "b.csv").write_text("half")
     (job.path / "in" / "..manifest.json").write_text("{}")
     assert job.folder.waiting() == (["a"], 1)
+
+
+def test_only_the_group_may_write_and_only_to_in(job: Job) -> None:
+    job.folder.group = os.getegid()
+    job.folder.open()
+    modes = {place: (job.path / place).stat().st_mode & 0o7777 for place in ("in", "work", "done", "refused")}
+    assert modes == {"in": 0o2770, "work": 0o700, "done": 0o2750, "refused": 0o2750}
+    job.put("a", csv_of(1))
+    job.take("a")
+    assert (job.path / "done" / "a.result.csv").stat().st_mode & 0o777 == 0o640
