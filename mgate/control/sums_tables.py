@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Final
 
 from rich.table import Table
 
 from mgate.control.reckoned import SHOWN, Reckoned
+from mgate.control.tables import grid, put
 from mgate.policy.reckoning import Sums
 
 _DIFFERS: Final = {
@@ -38,54 +40,47 @@ def verdict(done: Reckoned) -> str:
 
 
 def _balance(done: Reckoned) -> Table:
-    table = Table(title=f"{done.head.client}, {done.head.day} ({done.head.time_zone})", title_justify="left")
-    table.add_column("the core's rows")
-    table.add_column("", justify="right")
-    table.add_column("of the accepted")
-    table.add_column("", justify="right")
-    left, right = _core(done.head.sums), _ends(done.head.sums)
-    for number in range(max(len(left), len(right))):
-        row = (*(left[number] if number < len(left) else ("", "")), *(right[number] if number < len(right) else ()))
-        table.add_row(*map(str, row))
+    table = grid("the core's rows", "", "of the accepted", "", right=(1, 3))
+    for left, right in zip_longest(_core(done.head.sums), _ends(done.head.sums), fillvalue=("", "")):
+        put(table, *left, *right)
     return table
 
 
-def _core(sums: Sums) -> list[tuple[str, object]]:
+def _core(sums: Sums) -> list[tuple[str, str]]:
     return [
-        ("written", sums.core),
-        ("= accepted", sums.accepted),
-        ("+ refused", sums.refused),
-        ("+ missing", sums.missing),
+        ("written", f"{sums.core:,}"),
+        ("= accepted", f"{sums.accepted:,}"),
+        ("+ refused", f"{sums.refused:,}"),
+        ("+ missing", f"{sums.missing:,}"),
         ("", ""),
-        ("unknown to the core", sums.extra),
-        ("twice", sums.twice),
-        ("taken late", sums.accepted_late),
-        ("sent late", sums.sent_late),
+        ("unknown to the core", f"{sums.extra:,}"),
+        ("twice", f"{sums.twice:,}"),
+        ("taken late", f"{sums.accepted_late:,}"),
+        ("sent late", f"{sums.sent_late:,}"),
     ]
 
 
-def _ends(sums: Sums) -> list[tuple[str, object]]:
+def _ends(sums: Sums) -> list[tuple[str, str]]:
     return [
-        ("delivered", sums.delivered),
-        ("undelivered", sums.undelivered),
-        ("rejected", sums.rejected),
-        ("expired", sums.expired),
-        ("cancelled", sums.cancelled),
-        ("no receipt", sums.no_receipt),
-        ("uncertain", sums.uncertain),
-        ("under way", sums.under_way),
-        ("sent until now", sums.sent),
+        ("delivered", f"{sums.delivered:,}"),
+        ("undelivered", f"{sums.undelivered:,}"),
+        ("rejected", f"{sums.rejected:,}"),
+        ("expired", f"{sums.expired:,}"),
+        ("cancelled", f"{sums.cancelled:,}"),
+        ("no receipt", f"{sums.no_receipt:,}"),
+        ("uncertain", f"{sums.uncertain:,}"),
+        ("under way", f"{sums.under_way:,}"),
+        ("sent until now", f"{sums.sent:,}"),
     ]
 
 
 def _differences(done: Reckoned) -> Table:
     sums = done.head.sums
     every = sums.missing + sums.extra + sums.twice + sums.accepted_late + sums.sent_late
-    more = f"the first {SHOWN} of {every} that differ" if every > SHOWN else "what differs"
-    table = Table(title=more, title_justify="left")
-    for column in ("", "reference", "written", "taken", "left", "state", "reason", "message"):
-        table.add_column(column, overflow="fold")
+    table = grid("what differs", "reference", "written", "taken", "left", "state", "reason", "message")
     for one in done.differences:
         moments = (one.written_at, one.accepted_at, one.sent_at)
-        table.add_row(_DIFFERS.get(one.differs, one.differs), one.ref, *moments, one.state, one.reason, one.message)
+        put(table, _DIFFERS.get(one.differs, one.differs), one.ref, *moments, one.state, one.reason, one.message)
+    if every > SHOWN:
+        table.caption = f"the first {SHOWN} of {every:,}; the file has them all"
     return table

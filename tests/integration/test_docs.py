@@ -1,5 +1,7 @@
 """The documentation is run: every `sh` block that users read works as it stands, on a running demonstration.
 
+The page on databases has a demonstration of its own, and a PostgreSQL as it comes, on which it begins with nothing.
+
 A block is run by bash in the root of the checkout, in the order of the page, with `MGATE_CONFIG` set and the
 environment's programs in PATH. The places that pages name are the demonstration's: /tmp/mgate-demo, /run/mgate and
 /etc/mgate. A block that cannot be run here is marked in the line above it, `<!-- not run: why -->`, and counted below.
@@ -12,18 +14,22 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from mgate.peers.demo.stage import Stage
+from tests.integration.fresh_postgres import FreshServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NOT_RUN = {"README.md": 2, "docs/operations.md": 2}
+NOT_RUN = {"README.md": 2, "docs/core-banking.md": 1, "docs/operations.md": 2}
 """How many blocks of a page are not run. Think twice before you raise one."""
+DATABASES = "docs/core-banking.md:"
+"""The page that is run on a server of its own."""
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<why>[^\n]+) -->\n)?^```sh\n(?P<lines>.*?)^```\n(?:\n```json\n(?P<answer>.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
@@ -51,8 +57,52 @@ def _blocks(page: Path) -> list[Block]:
 BLOCKS = [block for page in PAGES for block in _blocks(page)]
 
 
+class Scene(NamedTuple):
+    """Where blocks are run: what stands for the places and names of the pages, and the environment."""
+
+    places: Mapping[str, str]
+    environment: Mapping[str, str]
+
+    @staticmethod
+    def of(stage: Stage, places: Mapping[str, str], environment: Mapping[str, str]) -> "Scene":
+        """On a running demonstration."""
+        usual = {
+            "/tmp/mgate-demo": str(stage.folder),
+            "/run/mgate/": f"{stage.instance.path}/run/",
+            "/etc/mgate/": f"{stage.instance.path}/",
+        }
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        known = {"MGATE_CONFIG": str(stage.config), "MGATE_DIR": str(stage.config.parent), "PATH": path}
+        return Scene({**usual, **places}, {**os.environ, **known, **environment})
+
+
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def scene() -> Iterator[Scene]:
+    with _staged() as stage:
+        yield Scene.of(stage, {}, {})
+
+
+@pytest.fixture(scope="module")
+def bank() -> Iterator[Scene]:
+    """With a database server that nobody has touched."""
+    server = FreshServer()
+    try:
+        server.make()
+        with _staged() as stage:
+            places = {
+                "/tmp/mgate-tls": str(stage.folder / "tls"),
+                "db1.bank.example:5432": f"localhost:{server.port}",
+                "db1.bank.example": "localhost",
+                "10.1.2.3/32": "localhost",
+            }
+            known = {"PGHOST": str(server.folder), "PGPORT": str(server.port), "PGUSER": "postgres"}
+            yield Scene.of(stage, places, known)
+    finally:
+        server.remove()
+
+
+@contextmanager
+def _staged() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="mgt-") as name:
         folder, script = Path(name) / "demo", Path(name) / "script.toml"
         folder.mkdir()
@@ -66,20 +116,15 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=block.place) for block in BLOCKS if not block.why_not])
-def test_a_block_works_as_it_stands(block: Block, stage: Stage) -> None:
-    lines = block.lines.replace("/tmp/mgate-demo", str(stage.folder))
-    lines = lines.replace("/run/mgate/", f"{stage.instance.path}/run/").replace(
-        "/etc/mgate/", f"{stage.instance.path}/"
-    )
+def test_a_block_works_as_it_stands(block: Block, request: pytest.FixtureRequest) -> None:
+    scene: Scene = request.getfixturevalue("bank" if block.place.startswith(DATABASES) else "scene")
+    lines = block.lines
+    for place, here in scene.places.items():
+        lines = lines.replace(place, here)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", lines],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "MGATE_CONFIG": str(stage.config),
-            "MGATE_DIR": str(stage.config.parent),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        },
+        env=scene.environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
