@@ -68,16 +68,20 @@ class OutboxBank(Bank):
         self.identity = Identity(tls, REACTOR, time.time, lambda seen: None)
         self.moved = 0.0
         self.bridge = Bridge(REACTOR)
+        self._opened: list[PostgreSQL] = []
         self.source = self.open()
 
     def open(self, holder: str = "mgate-1") -> PostgreSQL:
         """Another source, as after a restart."""
         gate = IdentityGate(self.identity, REACTOR)
-        return PostgreSQL(self.settings, gate, holder, time.time, lambda: REACTOR.seconds() + self.moved)
+        made = PostgreSQL(self.settings, gate, holder, time.time, lambda: REACTOR.seconds() + self.moved)
+        self._opened.append(made)
+        return made
 
     def end(self) -> None:
         """Nothing is left running."""
-        pytest_twisted.blockon(self.run(self.source.close()))
+        for each in self._opened:
+            pytest_twisted.blockon(self.run(each.close()))
         assert pytest_twisted.blockon(self.bridge.stop()) == 0
 
     def run(self, claim: Coroutine[object, object, _T]) -> Deferred[_T]:

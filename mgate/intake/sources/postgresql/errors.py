@@ -30,6 +30,8 @@ _CERTIFICATE: Final = (
     " name of mgate's certificate must be its name"
 )
 
+_ALERT: Final = "mgatectl source check says what is wrong with the certificates"
+
 _BY_STATE: Final = {
     "42501": ("refused", _GRANTS),
     "28000": ("refused", _CERTIFICATE),
@@ -78,7 +80,8 @@ _WHILE_CONNECTING: Final = (
     ("remaining connection slots", "busy", "raise max_connections of the server, or see who holds them"),
     ("session is read-only", "unreachable", _BY_STATE["25006"][1]),
     ("hot standby", "unreachable", _BY_STATE["25006"][1]),
-    ("SSL", "refused", "mgatectl source check says what is wrong with the certificates"),
+    (" alert ", "refused", _ALERT),
+    ("verify failed", "refused", _ALERT),
 )
 
 

@@ -15,7 +15,7 @@ _WRITTEN: Final = """
 SELECT o.{key}::text, {version}, {created}, {refused} FROM {outbox} o
 WHERE o.{plain_created} >= to_timestamp(%(begin)s)::{created_type}
     AND o.{plain_created} < to_timestamp(%(end)s)::{created_type} {behind}
-ORDER BY o.{key}, {version} LIMIT %(most)s
+ORDER BY o.{key}, 2 LIMIT %(most)s
 """
 
 
