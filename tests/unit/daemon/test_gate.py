@@ -158,9 +158,11 @@ class Bench:
     def certificate(self, *names: str, **defects: object) -> Issued:
         return self.authority.issue("core.bank.example", names=names, **defects)  # type: ignore[arg-type]  # as given
 
-    def call(self, issued: Issued | None) -> Client:
-        """Connect with this certificate, and ask."""
+    def call(self, issued: Issued | None, *protocols: str) -> Client:
+        """Connect with this certificate, offer these protocols, and ask."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
         context.load_verify_locations(self.folder / "authority.pem")
         if issued is not None:
             files = issued.write(self.folder, "client")
@@ -274,6 +276,11 @@ def test_one_client_has_so_many_connections_and_the_next_is_answered_503(bench: 
     calls = [bench.call(issued) for _ in range(3)]
     assert [call.heard.split()[1] for call in calls] == [b"200", b"200", b"503"]
     assert bench.call(bench.certificate("uri:spiffe://bank.example/cards")).heard.split()[1] == b"200"
+
+
+def test_a_client_that_asks_is_told_that_this_is_http_1_1(bench: Bench) -> None:
+    assert bench.call(bench.certificate(*CORE), "h2", "http/1.1").tls.selected_alpn_protocol() == "http/1.1"
+    assert bench.call(bench.certificate(*CORE), "h2").body == b"core -1"
 
 
 def test_no_session_is_taken_up_again(bench: Bench) -> None:
