@@ -146,5 +146,9 @@ def _unanswered(failure: Failure) -> Failure:
     reasons = getattr(error, "reasons", None)
     if reasons:  # one wrapping of Twisted's: the last of them is why
         inner = next((one.value for one in reversed(reasons) if not one.check(ResponseDone)), error)
-        return Failure(Unanswered(f"{type(inner).__name__}: {inner}"))
-    return Failure(Unanswered(f"{type(error).__name__}: {error}"))
+        return Failure(Unanswered(_words(inner)))
+    return Failure(Unanswered(_words(error)))
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
