@@ -114,7 +114,7 @@ def test_it_leaves_nothing_but_the_result(folder: Path) -> None:
         ended = _run(folder, "--sheet", str(folder / "three.csv"))
         assert ended.status == 0, ended.said
         assert sorted(path.name for path in folder.iterdir()) == ["result.csv", "three.csv"]
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
 
 
 def test_a_push_of_which_nothing_is_taken_is_a_failure_and_all_is_kept(folder: Path) -> None:
@@ -124,14 +124,14 @@ def test_a_push_of_which_nothing_is_taken_is_a_failure_and_all_is_kept(folder: P
     assert "not one row was taken" in ended.said
     assert str(folder / "demo") in ended.said
     assert (folder / "demo" / "mgated.log").exists()
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
 
 
 def test_a_file_that_cannot_be_pushed_is_named(folder: Path) -> None:
     ended = _run(folder, "--sheet", str(folder / "none.csv"))
     assert ended.status == 1
     assert "none.csv: cannot be read" in ended.said
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
 
 
 def test_a_folder_with_something_in_it_is_refused_and_not_touched(folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_kept_up_it_takes_the_curl_that_it_prints_and_ends_in_order(folder: Path
     assert asked["messages"][0]["id"] == accepted["id"]
     assert "running" in said[end:]
     assert not (folder / "demo").exists()
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
 
 
 def test_interrupted_in_the_middle_it_leaves_nothing(folder: Path) -> None:
@@ -186,7 +186,7 @@ def test_interrupted_in_the_middle_it_leaves_nothing(folder: Path) -> None:
         finally:
             demo.kill()
     assert not (folder / "demo").exists()
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
 
 
 def _lines_to_paste(lines: Iterator[str]) -> str:
@@ -202,7 +202,7 @@ def _lines_to_paste(lines: Iterator[str]) -> str:
     raise AssertionError("the demo ended before it said how to push")
 
 
-def _processes_of(folder: Path) -> list[str]:
+def processes_of(folder: Path) -> list[str]:
     """The command lines of this machine that name the folder."""
     found = []
     for entry in Path("/proc").iterdir():

@@ -5,7 +5,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -13,12 +13,12 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from mgate import __version__
-from mgate.peers.demo import tables
+from mgate.peers.demo import database, tables
 from mgate.peers.demo.reckoning import REFUSED, Told, by_class, count_operator, read_told, unsettled, why_not
+from mgate.peers.demo.screen import ROOT, shell, short, step
 from mgate.peers.demo.stage import BINDS, RATE, Stage, new_folder, remove
 from mgate.peers.house import HouseError
 
-ROOT: Final = Path(__file__).resolve().parents[3]
 SHEET: Final = ROOT / "etc" / "demo" / "messages.csv"
 SCRIPT: Final = ROOT / "etc" / "smsc" / "demo.toml"
 RESULT: Final = ROOT / "demo" / "result.csv"
@@ -31,12 +31,13 @@ _INTERRUPTED: Final = 128 + signal.SIGINT
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was asked for. `folder` None: a new one among the temporary files."""
+    """What was asked for. `folder` None: a new one among the temporary files; `postgres`: rows of a database."""
 
     sheet: Path
     folder: Path | None
     result: Path
     keep: bool
+    postgres: bool = False
 
 
 def main() -> NoReturn:
@@ -65,7 +66,8 @@ def run(wish: Wish, console: Console) -> int:
     try:
         with Stage(folder, SCRIPT) as stage:
             try:
-                faults = _act(stage, wish, console)
+                console.print(f"mgate {__version__}, a demonstration in {folder}\n", style="bold", soft_wrap=True)
+                faults = (_act_with_database if wish.postgres else _act)(stage, wish, console)
             except KeyboardInterrupt:
                 console.print(_STOPPING)
                 raise
@@ -92,18 +94,33 @@ def _act(stage: Stage, wish: Wish, console: Console) -> list[str]:
     return faults + stage.stop()
 
 
-def _raise_curtain(stage: Stage, console: Console) -> None:
-    """Start everything, and say with which command each could be started by hand."""
-    console.print(f"mgate {__version__}, a demonstration in {stage.folder}\n", style="bold", soft_wrap=True)
+def _act_with_database(stage: Stage, wish: Wish, console: Console) -> list[str]:
+    """The same, of rows that are inserted into a database."""
+    with database.database(console) as cluster:
+        _raise_curtain(stage, console, lambda: database.connect(stage, cluster))
+        faults = database.play(stage, cluster, console)
+        if wish.keep:
+            console.print("All stays up until Ctrl-C. Insert a row from another terminal, and ask what became of it:")
+            shell(console, database.commands(stage, cluster))
+            _wait_for_the_end(stage, console)
+        else:
+            console.print("To insert rows yourself: tools/demo --postgres --keep, and in another terminal such as")
+            shell(console, database.commands(stage, cluster))
+        return faults + stage.stop()
+
+
+def _raise_curtain(stage: Stage, console: Console, furnish: Callable[[], None] = lambda: None) -> None:
+    """Start everything, and say with which command each could be started by hand; `furnish` the instance before."""
     port = stage.start_operator()
-    _step(
-        console, "operator", f"mgate-smsc {_short(SCRIPT)}", f"listens on 127.0.0.1:{port}, delivers nothing to anybody"
+    step(
+        console, "operator", f"mgate-smsc {short(SCRIPT)}", f"listens on 127.0.0.1:{port}, delivers nothing to anybody"
     )
     stage.make_instance(port)
     told = f"mgatectl init DIR --smsc HOST:PORT --binds {BINDS} --rate {RATE} ..."
-    _step(console, "instance", told, "configuration and keys made")
+    step(console, "instance", told, "configuration and keys made")
+    furnish()
     stage.start_daemon()
-    _step(
+    step(
         console,
         "daemon",
         "mgated --config DIR/mgate.toml",
@@ -114,7 +131,7 @@ def _raise_curtain(stage: Stage, console: Console) -> None:
 def _play(stage: Stage, wish: Wish, console: Console) -> list[str]:
     """Push the file and show what became of it; a sentence for all that is not as promised."""
     result = wish.result
-    _step(console, "push", f"mgatectl push {_short(wish.sheet)} --wait --result {_short(result)}", "")
+    step(console, "push", f"mgatectl push {short(wish.sheet)} --wait --result {short(result)}", "")
     began = time.monotonic()
     stage.push(wish.sheet, result, WAIT_LIMIT)
     took = time.monotonic() - began
@@ -126,7 +143,7 @@ def _play(stage: Stage, wish: Wish, console: Console) -> list[str]:
         f" and the operator takes {RATE} SMS a second, so urgent classes leave first."
     )
     _show(stage, told, refused, console)
-    console.print(f"What became of each row: {_short(result)}\n", soft_wrap=True)
+    console.print(f"What became of each row: {short(result)}\n", soft_wrap=True)
     return _faults(told, taken)
 
 
@@ -147,38 +164,25 @@ def _faults(told: Sequence[Told], taken: int) -> list[str]:
 
 def _tell_how_to_push(stage: Stage, console: Console) -> None:
     console.print("To push one yourself: tools/demo --keep, and in another terminal")
-    _shell(console, tables.curl(stage.instance.push_socket, "try-1"))
+    shell(console, tables.curl(stage.instance.push_socket, "try-1"))
 
 
 def _stay(stage: Stage, console: Console) -> None:
     """Leave everything up until Ctrl-C, or until one of the processes ends."""
     console.print("All stays up until Ctrl-C. Push one from another terminal, and ask what became of it:")
-    _shell(console, tables.curl(stage.instance.push_socket, "try-1"))
-    _shell(console, tables.curl_again(stage.instance.push_socket, "try-1"))
+    shell(console, tables.curl(stage.instance.push_socket, "try-1"))
+    shell(console, tables.curl_again(stage.instance.push_socket, "try-1"))
     console.print("\nLook into the daemon:")
-    _shell(console, f"export MGATE_CONFIG={shlex.quote(str(stage.config))}\ntools/venv mgatectl status")
+    shell(console, f"export MGATE_CONFIG={shlex.quote(str(stage.config))}\ntools/venv mgatectl status")
+    _wait_for_the_end(stage, console)
+
+
+def _wait_for_the_end(stage: Stage, console: Console) -> None:
     try:
         while stage.all_alive():
             time.sleep(0.2)
     except KeyboardInterrupt:
         console.print(_STOPPING)
-
-
-def _step(console: Console, name: str, command: str, outcome: str) -> None:
-    console.print(f"  {name:<10}{command}", soft_wrap=True)
-    if outcome:
-        console.print(f"  {'':<10}{outcome}", style="green", soft_wrap=True)
-
-
-def _shell(console: Console, lines: str) -> None:
-    """Lines to paste: never wrapped, never cut."""
-    console.print()
-    console.print("\n".join(f"  {line}" for line in lines.splitlines()), style="cyan", soft_wrap=True)
-
-
-def _short(path: Path) -> str:
-    """A path as one types it in the root of the checkout."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _wish() -> Wish:
@@ -190,8 +194,11 @@ def _wish() -> Wish:
     parser.add_argument("--keep", action="store_true", help="leave all of it up until Ctrl-C")
     parser.add_argument("--folder", type=Path, help="where it lives while it runs; new or empty, removed at the end")
     parser.add_argument("--result", type=Path, default=RESULT, help="where the result file goes; %(default)s")
+    parser.add_argument(
+        "--postgres", action="store_true", help="take rows of a PostgreSQL instead of the file (Debian's postgresql)"
+    )
     given = parser.parse_args()
-    return Wish(given.sheet.absolute(), given.folder, given.result.absolute(), given.keep)
+    return Wish(given.sheet.absolute(), given.folder, given.result.absolute(), given.keep, given.postgres)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ POINTS: Final = (
     "source.before_claim", "source.after_claim", "source.before_mark", "source.after_mark", "source.before_result",
     "source.after_result",
 )  # fmt: skip
-ROWS: Final = 20.0
+ROWS: Final = 15.0
 """Rows a second that the core writes; a fault of minutes makes a backlog of them."""
 
-PUSHES: Final = 30.0
+PUSHES: Final = 25.0
 TAKEN_AGAIN: Final = 75.0
 """Seconds after a fault in which a new row must be taken: a minute is the longest pause between two tries."""
 
@@ -386,10 +386,10 @@ def _check(admin: Path) -> _Check:
 
 
 def _known(admin: Path, rows: Sequence[Row]) -> dict[str, tuple[Known, ...]]:
-    """What mgate says of each row's message; in a thread."""
+    """What mgate says of each row's message, whose reference ends in an empty version; in a thread."""
     asker = Asker(admin)
     try:
-        return {row.key: asker.get(f"/v1/messages?ref={row.key}&client={SOURCE}", _Found).messages for row in rows}
+        return {row.key: asker.get(f"/v1/messages?ref={row.key}%2F&client={SOURCE}", _Found).messages for row in rows}
     finally:
         asker.close()
 
