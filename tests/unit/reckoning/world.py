@@ -48,6 +48,8 @@ class FileCore:
         for start in range(0, len(given), self._piece):
             yield given[start : start + self._piece]
 
+    async def close(self) -> None: ...
+
 
 class DatabaseCore:
     """A core that is asked for one span after the other."""
@@ -63,6 +65,8 @@ class DatabaseCore:
         found = [line for line in self.lines if begin <= line.at < end]
         if found:
             yield found
+
+    async def close(self) -> None: ...
 
 
 class World:
@@ -149,10 +153,7 @@ class World:
     async def _reckon(
         self, core: FileCore | DatabaseCore, client: str, told: Callable[[Progress], None]
     ) -> tuple[Sums, list[Difference]]:
-        async def rest(seconds: float) -> None:
-            self.rests.append(seconds)
-
-        clerk = Clerk(self._census, self.folder, lambda: self.now / 1000, rest)
+        clerk = Clerk(self.census, self.folder, lambda: self.now / 1000, self.rest)
         try:
             day = Day(client, MIDNIGHT, MIDNIGHT + DAY, LATE, 7 * DAY)
             sums = await clerk.count(day, core, told)
@@ -160,7 +161,12 @@ class World:
         finally:
             await clerk.close()
 
-    def _census(self, damaged: Callable[[], None]) -> Census:
+    async def rest(self, seconds: float) -> None:
+        """How long it rested; it did not."""
+        self.rests.append(seconds)
+
+    def census(self, damaged: Callable[[], None]) -> Census:
+        """A census of all of it."""
         reader = HistoryReader(self.folder, Blocks(self.sealer), lambda path, error: damaged())
         return Census(self.reader(), reader, self.sealing, self.keyring, lambda message, error: damaged())  # type: ignore[arg-type]  # the two questions that a census asks
 
