@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mgate.config import Config, Mistake
+from mgate.config.tls import Tls
 
 
 def missing(config: Config) -> list[Mistake]:
@@ -18,7 +19,28 @@ def missing(config: Config) -> list[Mistake]:
             for account in config.sms
             for mistake in _secret(config, f"sms.{account.name}", "password_file", account.password_file)
         ),
+        *(mistake for tls in config.tls for mistake in _identity(config, tls)),
     ]
+
+
+def _identity(config: Config, tls: Tls) -> Iterator[Mistake]:
+    """The files of an identity; what stands in them the daemon tells, when it starts and in mgatectl certificates."""
+    section = f"tls.{tls.name}"
+    for key, path in (("authority", tls.authority), ("certificate", tls.certificate), ("crl", tls.crl)):
+        if path is not None:
+            yield from _file(config, section, key, path)
+    if tls.key_file is not None:
+        yield from _secret(config, section, "key_file", tls.key_file)
+
+
+def _file(config: Config, section: str, key: str, path: Path) -> Iterator[Mistake]:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            yield Mistake(config.file, section, key, f"{path} is not a file")
+    except PermissionError:
+        return
+    except OSError as error:
+        yield Mistake(config.file, section, key, f"{path}: {error.strerror}")
 
 
 def _secret(config: Config, section: str, key: str, path: Path) -> Iterator[Mistake]:

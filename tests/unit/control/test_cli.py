@@ -119,6 +119,20 @@ def test_config_check_sees_that_a_secret_file_is_missing_or_open_to_everybody(sh
     assert "No such file" in result.stdout
 
 
+def test_config_check_sees_that_files_of_an_identity_are_missing_or_open_to_everybody(shell: Shell) -> None:
+    shell.init()
+    key = Path(shell.write("i/our.key", "a key"))
+    key.chmod(0o644)
+    section = '\n[tls.bank]\nauthority = "authority.pem"\ncertificate = "keys"\nkey_file = "our.key"\n'
+    shell.config.write_text(shell.config.read_text() + section)
+    said = shell.run("config", "check").stdout
+    assert "[tls.bank] authority: " in said
+    assert "No such file" in said
+    assert "[tls.bank] certificate: " in said
+    assert "keys is not a file" in said
+    assert f"[tls.bank] key_file: {key} has mode 0644, open to everybody: chmod 0400" in said
+
+
 def test_config_show_changed_shows_what_differs(shell: Shell) -> None:
     shell.init("--window", "20")
     shown = shell.run("config", "show", "--changed").stdout
