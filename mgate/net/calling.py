@@ -150,5 +150,5 @@ def _unanswered(failure: Failure) -> Failure:
     return Failure(Unanswered(_words(error)))
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException | None) -> str:
     return str(error) or type(error).__name__
