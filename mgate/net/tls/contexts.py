@@ -52,7 +52,7 @@ def make_contexts(tls: Tls, material: Material) -> Contexts:
         server = _context(ssl.PROTOCOL_TLS_SERVER, tls, material)
         server.verify_mode = ssl.CERT_REQUIRED
         server.num_tickets = 0
-        # Whoever listens here speaks HTTP, and a client that asks is told which. OpenSSL is answered by C, not by Python.
+        # Whoever listens here speaks HTTP, and a client that asks is told which: by C, not by a callback of Python.
         server.set_alpn_protocols(["http/1.1"])
     return Contexts(material, client, server, frozenset(each.subject for each in material.own[1:]))
 

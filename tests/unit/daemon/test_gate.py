@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from msgspec.structs import replace
 from twisted.internet.address import IPv4Address
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from mgate.config import Push, PushClient
 from mgate.config.mtls import PushMtls
@@ -47,8 +49,7 @@ class Client:
         wire = bench.gate.entrance.buildProtocol(IPv4Address("TCP", "10.0.0.9", 50_000))
         assert wire is not None
         self.wire: TlsWire = wire
-        self.tcp = _Tcp()  # type: ignore[no-untyped-call]  # Twisted's
-        self.tcp.protocol = wire
+        self.tcp = _Tcp(bench.clock, wire)
         wire.makeConnection(self.tcp)  # type: ignore[no-untyped-call]  # Twisted's
 
     def shake(self) -> None:
@@ -78,18 +79,25 @@ class Client:
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
             pass
         except ssl.SSLError:
-            self.heard += b""
+            pass  # the alert: whoever looks sees that nothing was heard
+        self._bench.clock.advance(0)
 
     def stands(self) -> bool:
-        return self.tcp.connected
+        return self.tcp.stands
 
     @property
     def body(self) -> bytes:
         return self.heard.partition(b"\r\n\r\n")[2]
 
 
-class _Tcp(StringTransportWithDisconnection):
-    """As much of a TCP transport as the coat uses."""
+class _Tcp(StringTransport):
+    """As much of a TCP transport as the coat uses; as with TCP, the end of a connection is told a turn later."""
+
+    def __init__(self, clock: Clock, wire: TlsWire) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's
+        self.stands = True
+        self._clock = clock
+        self._wire = wire
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802  # Twisted's name
         """Nothing here is slow."""
@@ -97,11 +105,16 @@ class _Tcp(StringTransportWithDisconnection):
     def getHandle(self) -> None:  # noqa: N802  # Twisted's name
         """No socket."""
 
-    def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
-        self.loseConnection()  # type: ignore[no-untyped-call]  # Twisted's
+    def loseConnection(self) -> None:  # Twisted's name
+        if self.stands:
+            self.stands = False
+            self._clock.callLater(0, self._wire.connectionLost, Failure(ConnectionDone()))
 
-    def abortConnection(self) -> None:
-        self.loseConnection()  # type: ignore[no-untyped-call]  # Twisted's
+    def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
+        self.loseConnection()
+
+    def abortConnection(self) -> None:  # Twisted's name
+        self.loseConnection()
 
 
 class Bench:
