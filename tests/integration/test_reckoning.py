@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mgate.peers.postgres import source_sections
 from tests.integration.instance import House, ask, batch, message, until
+from tests.integration.postgres import Cluster
 
 MESSAGES = 700
 DAY = "--date", "today"
@@ -143,3 +146,58 @@ def test_what_cannot_be_reckoned_is_said(house: House) -> None:
         assert done.returncode == 1
         assert word in done.stderr, done.stderr
     assert house.mgatectl("reconcile", "--client", "local").returncode == 2
+
+
+# ---- a database ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    built = Cluster()
+    try:
+        yield built.make()
+    finally:
+        built.remove()
+
+
+def test_a_database_is_asked_itself_and_a_row_that_nobody_took_is_missing(house: House, cluster: Cluster) -> None:
+    wait_for_room_before_midnight()
+    cluster.apply("1-role.sql", "2-outbox.sql", "3-results.sql")
+    # As if mgate had marked it and then lost its store, or somebody had marked it by hand.
+    cluster.psql("INSERT INTO mgate.outbox (recipient, body, status) VALUES ('+375291110001', 'Hello', 'taken')")
+    cluster.psql("INSERT INTO mgate.outbox (recipient, body) VALUES ('none', 'Hello')")
+    cluster.psql(
+        "INSERT INTO mgate.outbox (recipient, body) SELECT '+375291110001', 'Hello' FROM generate_series(1, 20)"
+    )
+    usual = 'default_class = "service"\ndefault_sender = "ExampleBank"\n'
+    house.begin(more=source_sections(cluster, house.folder, more=usual))
+    until(lambda: cluster.psql("SELECT count(*) FROM mgate.outbox WHERE status = 'new'") == "0", "all is taken")
+    done = house.mgatectl("reconcile", "--source", "core", *DAY, "--json")
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    sums = answer["head"]["sums"]
+    assert {word: sums[word] for word in ("core", "accepted", "refused", "missing", "extra")} == {
+        "core": 22, "accepted": 20, "refused": 1, "missing": 1, "extra": 0,
+    }  # fmt: skip
+    assert [(one["differs"], one["ref"]) for one in answer["differences"]] == [("missing", "1/")]
+    assert 'mgate_reckoning_missing{client="core"} 1.0' in ask(house.metrics_socket, "GET", "/metrics").body["text"]
+
+
+# ---- whoever goes ----------------------------------------------------------------------------------------------------
+
+
+def test_who_goes_in_the_middle_of_his_list_leaves_nothing_behind(house: House) -> None:
+    house.begin()
+    path = house.folder / "core.csv"
+    path.write_text("key,created\n")
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.connect(str(house.admin_socket))
+            lines = b'{"file": "core.csv", "time_zone": ""}\n' + b'["op-1", 1790000000000, false]\n' * 1_000
+            head = b"POST /v1/reckonings/local/today HTTP/1.1\r\nHost: mgate\r\nTransfer-Encoding: chunked\r\n\r\n"
+            wire.sendall(head + b"%x\r\n%b\r\n" % (len(lines), lines))
+            assert wire.recv(15) == b"HTTP/1.1 200 OK"
+    fds = Path(f"/proc/{house.daemon.pid}/fd")
+    until(lambda: not any(".reckoning-" in str(link.readlink()) for link in fds.iterdir()), "its sheets are gone")
+    assert reconcile(house, path)["head"]["sums"]["core"] == 0
+    assert not house.events("bug")
