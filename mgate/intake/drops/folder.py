@@ -185,6 +185,7 @@ class Folder:
         made = os.open(part, flags, 0o640, dir_fd=self._places["work"])
         if self.group >= 0:
             os.fchown(made, -1, self.group)
+        os.fchmod(made, 0o640)
         return made
 
     def publish(self, written: int, file: str, place: str) -> None:

@@ -12,8 +12,12 @@ from mgate.intake.drops.names import candidates, data_of, manifest_of
 from mgate.intake.drops.results import FinalRow, ResultRow, head, neutral, render
 
 
-@given(st.text(max_size=20).filter(lambda ref: "\0" not in ref))
-def test_no_cell_is_a_formula_and_every_row_is_one_row(ref: str) -> None:
+@given(
+    st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", '"=']),
+    st.text(max_size=20).filter(lambda ref: "\0" not in ref),
+)
+def test_no_cell_is_a_formula_and_every_row_is_one_row(sign: str, rest: str) -> None:
+    ref = sign + rest
     text = (head(ResultRow, "csv") + render([ResultRow(2, ref, "accepted", "m0")], "csv")).decode()
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert len(rows) == 2
@@ -52,7 +56,8 @@ def test_an_older_event_changes_nothing_and_the_same_again_neither(tmp_path: Pat
     one = book(tmp_path)
     file = one.begin("a", "d" * 64, "csv", 1.0)
     one.write(file.number, [Answered(2, "r0", 7, 1)], 9.0, 2.0)
-    for change in (Change(7, "sent", "", True, 100), Change(7, "delivered", "", True, 200)) * 2:
+    sent, delivered = Change(7, "sent", "", True, 100), Change(7, "delivered", "", True, 200)
+    for change in (sent, delivered, delivered, sent):
         one.apply([change], None, taking=False)
     assert one.finals(file.number, 0, 10, str)[0].state == "delivered"
     assert one.counts(file.number) == (1, 0, 0, 0)
