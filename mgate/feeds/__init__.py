@@ -1,7 +1,8 @@
 """The way back to the bank: the journal as its clients read it, in order, each at its own pace.
 
 Here live the feeds of the push API: cursors, the lines of events, the runs of the journal that are open in memory, and
-who waits for the next event. What happens to a message is decided elsewhere; here it is only told.
+who waits for the next event; and those that mgate hands on itself, write-backs into databases and webhooks, which read
+through the same stream by a ``Tap``. What happens to a message is decided elsewhere; here it is only told.
 
 Three rules. A client is shown its own events and no others. Nothing here holds up a commit: what is asked goes to a
 reader's thread of its own, what is opened and written is done on the reactor in slices of about a millisecond (a second
