@@ -38,9 +38,10 @@ _SCRIPT: Final = """
     CREATE TABLE other (tag BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE words (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 """
+# A window function would hold all of it in memory.
 _TWICE: Final = (
     "UPDATE core SET again = 1 WHERE n IN"
-    " (SELECT n FROM (SELECT n, tag, lag(tag) OVER (ORDER BY tag, n) AS before FROM core) WHERE tag = before)"
+    " (SELECT b.n FROM core AS b WHERE EXISTS (SELECT 1 FROM core AS a WHERE a.tag = b.tag AND a.n < b.n))"
 )
 _FIND: Final = (
     "SELECT core.tag, core.n, met.message FROM core LEFT JOIN met USING (n)"  # noqa: S608  # question marks only
