@@ -30,6 +30,7 @@ DDL: Final = Path(__file__).resolve().parents[2] / "etc" / "sql" / "postgresql"
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _START_LIMIT: Final = 60.0
 _GONE: Final = 20.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 _SETTINGS: Final = """
 listen_addresses = '127.0.0.1'
@@ -220,6 +221,10 @@ class Cluster:
         self.psql("SELECT pg_promote()")
         self._until(lambda: self.psql("SELECT pg_is_in_recovery()") == "f", "to be promoted", _START_LIMIT)
 
+    def cpu(self) -> float:
+        """CPU seconds that the server and whoever serves in it now have used."""
+        return sum(map(_cpu, (self._running().pid, *self._children())))
+
     @property
     def log(self) -> Path:
         """What the server says."""
@@ -310,6 +315,14 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (OSError, IndexError):
         return False
+
+
+def _cpu(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from mgate.peers.bench import aged, backlog, events, mtls, operators, paced, rates
+from mgate.peers.bench import aged, backlog, events, mtls, operators, paced, rates, source
 from mgate.peers.bench.figures import Result, table
 from mgate.peers.bench.profile import Profiler
 from mgate.peers.bench.report import Machine, Report, markdown
@@ -26,7 +26,7 @@ from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
 
 ROWS: Final[tuple[Row, ...]] = (
-    *rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS, *aged.ROWS, *events.ROWS, *mtls.ROWS,
+    *rates.ROWS, *paced.ROWS, *operators.ROWS, *backlog.ROWS, *aged.ROWS, *events.ROWS, *mtls.ROWS, *source.ROWS,
 )  # fmt: skip
 ALL: Final = "all"
 

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from mgate.peers.bench.figures import Asked, Figure, figure, latencies
 from mgate.peers.bench.load import EVERY_CLASS, Kind, Load, Plan, Stock
 from mgate.peers.bench.row import Row, Said, Setting
-from mgate.peers.bench.stage import Account, Cost, House, Meter, free_port
+from mgate.peers.bench.stage import Account, Cost, House, Meter
+from mgate.peers.house import free_port
 from mgate.peers.pki import Authority
 from mgate.peers.places import Place, Port
 

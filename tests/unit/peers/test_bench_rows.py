@@ -254,7 +254,7 @@ def test_a_row_that_fails_is_told_and_kept_and_the_others_go_on(tmp_path: Path) 
 
 def test_every_row_says_how_long_it_takes() -> None:
     assert all(one.seconds >= 20.0 for one in command.ROWS)
-    assert minutes(command.ROWS).startswith("about 2")  # 20 to 29
+    assert minutes(command.ROWS).startswith("about 3")  # 30 to 39
     assert minutes(command.ROWS[:1]) == "about 1 min while the promised rates hold"
 
 
