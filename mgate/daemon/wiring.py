@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
-from mgate.config import Config, Sms
+from mgate.config import Config, CoreSource, Sms
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
 from mgate.control.server import Hatch
@@ -57,10 +57,11 @@ from mgate.intake.gathering import Gathering
 from mgate.intake.push import PushApi
 from mgate.model.message import IdSource, Secret
 from mgate.model.ports import Channel, Outcomes
+from mgate.model.source import Source
 from mgate.net.bounds import Limits
 from mgate.net.bridge import Bridge
 from mgate.net.http import Listener
-from mgate.net.routing import Routes
+from mgate.net.routing import AnyRoute, Routes
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
@@ -103,25 +104,52 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class WaysOut:
+    """The operator accounts by route, and who hands them what is to leave."""
+
+    accounts: dict[str, SmppChannel]
+    dispatcher: Dispatcher
+    operators: Operators
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Every way by which the bank hands messages in and hears what became of them. ``connect`` opens a database."""
+
+    doors: Doors
+    gate: Gate
+    drops: Drops
+    bridge: Bridge
+    connect: Callable[[CoreSource], Source]
+    sources: Sources
+    ways_back: WaysBack
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Everything that ``life`` starts and stops."""
 
     memory: Memory
-    dispatcher: Dispatcher
-    accounts: dict[str, SmppChannel]
-    doors: Doors
+    out: WaysOut
+    bank: Bank
     admin: Listener
     metrics: Listener
     board: Board
     disk: SpoolDisk
     brake: Brake
     reload: Reload
-    drops: Drops
-    gate: Gate
     certificates: Certificates
-    sources: Sources
-    ways_back: WaysBack
-    bridge: Bridge
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What everything is built with."""
+
+    config: Config
+    log: Log
+    telemetry: Telemetry
+    keyring: Keyring
+    reactor: AsyncioSelectorReactor
 
 
 def make_log(config: Config) -> Log:
@@ -160,96 +188,36 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     Raises:
         mgate.spool.engine.NewerSpool, ForeignSpool, StoreBroken, OSError: said for the operator.
     """
+    site = _Site(config, log, telemetry, keyring, reactor)
     disk = SpoolDisk(config.spool, reactor.callFromThread, telemetry, log)
-    memory = _memory(config, log, telemetry, keyring, disk, reactor)
-    identities = Identities(config.tls, reactor, memory.clock.now, telemetry.tls, log)
-    certificates = Certificates(identities, reactor, memory.clock.now, telemetry, log)
-    accounts: dict[str, SmppChannel] = {}
-    passwords = {sms.route: _password(sms) for sms in config.sms}
-    plans = _ways_out(config, log, memory, accounts, passwords, identities, reactor)
-    dispatcher = Dispatcher(plans, memory.front, reactor, memory.clock.now)
-    operators = Operators(
-        accounts,
-        dispatcher,
-        lambda sms: _endpoint(sms, identities, reactor),
-        _password,
-        passwords,
-        reactor,
-        telemetry,
-        log,
-    )
-    limit = config.spool.stalled_after
-    brake = Brake(memory.writer, disk, limit, dispatcher, memory.keeper, reactor, telemetry, log)
-    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, memory.clock.now, brake.why_not)
-    doors = _doors(config, telemetry, memory, acceptance, log, reactor)
-    drops = _drops(config, telemetry, memory, acceptance, log, reactor)
+    memory = _memory(site, disk)
+    wall = memory.clock.now
+    identities = Identities(config.tls, reactor, wall, telemetry.tls, log)
+    certificates = Certificates(identities, reactor, wall, telemetry, log)
+    out = _ways_out(site, memory, identities)
+    dispatcher = out.dispatcher
+    brake = Brake(memory.writer, disk, config.spool.stalled_after, dispatcher, memory.keeper, reactor, telemetry, log)
+    bank = _bank(site, memory, dispatcher, brake, identities)
     keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
-    gate = Gate(config.push, doors.by_client, identities.get, reactor, telemetry.tls, log)
-    bridge = Bridge(reactor)
-    around = Around(
-        opener(config, identities, reactor, memory.clock.now), acceptance, memory.desk, bridge, brake.why_not,
-        memory.clock.now, reactor, telemetry, log,
+    rooms = Rooms(
+        out.operators, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates, bank.sources,
+        bank.ways_back,
     )  # fmt: skip
-    sources = Sources(config, around)
-    ground = Ground(memory.feeds, memory.journal, memory.front, memory.clock.now, reactor, telemetry, log)
-    ways_back = WaysBack(config, ground, around.open, bridge, identities)
-    reload = Reload(
-        config,
-        Rooms(operators, doors, disk, brake, keeping, drops, identities, gate, certificates, sources, ways_back),
-        log,
-    )
+    reload = Reload(config, rooms, log)
+    inlets = Inlets(bank.doors, bank.gate)
     board = Board(
-        reload,
-        telemetry,
-        memory.far,
-        memory.survey,
-        dispatcher,
-        accounts,
-        Inlets(doors, gate),
-        disk,
-        memory.ears,
-        time.monotonic,
-        memory.clock.now,
-    )
-    hatch = Hatch(board, memory.desk, reload, __version__, log)
-    inward = [route for route in doors.local.routes() if route.method == "POST"]
-    hatches = [
-        *hatch.routes(),
-        *CertificateHatch(certificates.view).routes(),
-        *DropHatch(drops, log).routes(),
-        *SourceHatch(sources, log).routes(),
-        *ways_back.routes(),
-    ]
-    reckonings = reckoning_api(
-        lambda: reload.config, keyring, memory.sealing, around.open, bridge, memory.clock.now, telemetry, log
+        reload, telemetry, memory.far, memory.survey, dispatcher, out.accounts, inlets, disk, memory.ears,
+        time.monotonic, wall,
     )  # fmt: skip
-    hatches += reckonings.routes()
-    admin = Listener(Routes([*hatches, *inward]), reactor, Limits(), doors.requests, doors.answers)
-    gauges = Gauges(telemetry, board, dispatcher, accounts, doors, memory.survey)
+    admin = _admin(site, memory, bank, certificates, board, reload)
+    gauges = Gauges(telemetry, board, dispatcher, out.accounts, bank.doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    listeners = doors, admin, metrics
-    return House(
-        memory,
-        dispatcher,
-        accounts,
-        *listeners,
-        board,
-        disk,
-        brake,
-        reload,
-        drops,
-        gate,
-        certificates,
-        sources,
-        ways_back,
-        bridge,
-    )
+    return House(memory, out, bank, admin, metrics, board, disk, brake, reload, certificates)
 
 
-def _memory(
-    config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, disk: SpoolDisk, reactor: AsyncioSelectorReactor
-) -> Memory:
+def _memory(site: _Site, disk: SpoolDisk) -> Memory:
     """The spool and the history, with their threads and who hears of them."""
+    config, log, telemetry, keyring, reactor = site.config, site.log, site.telemetry, site.keyring, site.reactor
     clock = SteadyClock()
     wall, post = clock.now, reactor.callFromThread
     path, folder, groups = config.spool.path, config.spool.history, groups_of(config)
@@ -290,38 +258,50 @@ def _memory(
     return Memory(ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk, clock)
 
 
-def _ways_out(
-    config: Config,
-    log: Log,
-    memory: Memory,
-    accounts: dict[str, SmppChannel],
-    passwords: Mapping[str, Secret],
-    identities: Identities,
-    reactor: AsyncioSelectorReactor,
-) -> list[RoutePlan]:
-    """A plan for each operator account; the channels that the dispatcher builds by them stand in ``accounts``."""
+def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
+    """The operator accounts, and who hands them what is to leave."""
+    log, reactor, wall = site.log, site.reactor, memory.clock.now
+    accounts: dict[str, SmppChannel] = {}
+    passwords = {sms.route: _password(sms) for sms in site.config.sms}
+
+    def endpoint_of(sms: Sms) -> IStreamClientEndpoint:
+        return _endpoint(sms, identities, reactor)
 
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
         def make(outcomes: Outcomes) -> Channel:
-            endpoint, password = _endpoint(sms, identities, reactor), passwords[sms.route]
-            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, memory.clock.now, log)
+            password, endpoint = passwords[sms.route], endpoint_of(sms)
+            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, wall, log)
             accounts[sms.route] = account
             return account
 
         return make
 
-    return [RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in config.sms]
+    plans = [
+        RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in site.config.sms
+    ]
+    dispatcher = Dispatcher(plans, memory.front, reactor, wall)
+    operators = Operators(accounts, dispatcher, endpoint_of, _password, passwords, reactor, site.telemetry, log)
+    return WaysOut(accounts, dispatcher, operators)
 
 
-def _doors(
-    config: Config,
-    telemetry: Telemetry,
-    memory: Memory,
-    acceptance: Acceptance,
-    log: Log,
-    reactor: AsyncioSelectorReactor,
-) -> Doors:
+def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, identities: Identities) -> Bank:
+    """Every way by which the bank hands messages in and hears what became of them."""
+    config, log, telemetry, reactor, wall = site.config, site.log, site.telemetry, site.reactor, memory.clock.now
+    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, wall, brake.why_not)
+    doors = _doors(site, memory, acceptance)
+    gate = Gate(config.push, doors.by_client, identities.get, reactor, telemetry.tls, log)
+    folders = Surroundings(acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log)
+    bridge = Bridge(reactor)
+    connect = opener(config, identities, reactor, wall)
+    around = Around(connect, acceptance, memory.desk, bridge, brake.why_not, wall, reactor, telemetry, log)
+    ground = Ground(memory.feeds, memory.journal, memory.front, wall, reactor, telemetry, log)
+    ways_back = WaysBack(config, ground, connect, bridge, identities)
+    return Bank(doors, gate, Drops(config, folders), bridge, connect, Sources(config, around), ways_back)
+
+
+def _doors(site: _Site, memory: Memory, acceptance: Acceptance) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
+    reactor, telemetry = site.reactor, site.telemetry
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
 
     def make(client: intake.PushClient) -> PushApi:
@@ -330,21 +310,28 @@ def _doors(
     def feeds(client: str) -> FeedApi:
         return FeedApi(client, memory.feeds, reactor, telemetry.feeds_of(client))
 
-    return Doors(config.push, make, feeds, reactor, log)
+    return Doors(site.config.push, make, feeds, reactor, site.log)
 
 
-def _drops(
-    config: Config,
-    telemetry: Telemetry,
-    memory: Memory,
-    acceptance: Acceptance,
-    log: Log,
-    reactor: AsyncioSelectorReactor,
-) -> Drops:
-    """The folders of files."""
-    wall = memory.clock.now
-    around = Surroundings(acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log)
-    return Drops(config, around)
+def _admin(
+    site: _Site, memory: Memory, bank: Bank, certificates: Certificates, board: Board, reload: Reload
+) -> Listener:  # fmt: skip
+    """The admin socket: what mgatectl asks, and pushes as ``local``."""
+    log = site.log
+    reckonings = reckoning_api(
+        lambda: reload.config, site.keyring, memory.sealing, bank.connect, bank.bridge, memory.clock.now,
+        site.telemetry, log,
+    )  # fmt: skip
+    routes = [
+        *Hatch(board, memory.desk, reload, __version__, log).routes(),
+        *CertificateHatch(certificates.view).routes(),
+        *DropHatch(bank.drops, log).routes(),
+        *SourceHatch(bank.sources, log).routes(),
+        *bank.ways_back.routes(),
+        *reckonings.routes(),
+        *(route for route in bank.doors.local.routes() if route.method == "POST"),
+    ]
+    return Listener(Routes(routes), site.reactor, Limits(), bank.doors.requests, bank.doors.answers)
 
 
 def _keep(keeper: Keeper, config: Config) -> None:
