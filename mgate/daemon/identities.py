@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mgate.config.tls import Tls
 from mgate.net.tls import Identity, Seen, Word
+from mgate.net.tls.files import read_material
 from mgate.telemetry import Event, Log, TlsNumbers
 
 QUIET: Final = 60.0
@@ -45,7 +46,7 @@ class Identities:
 
     def apply(self, sections: Sequence[Tls]) -> list[str]:
         """Go on by these sections, and by what their files are now; what is wrong with them, which leaves the old in
-        use."""
+        use. `Certificates` puts it into the log."""
         known, wrong = self._identities, list[str]()
         self._identities = {}
         for tls in sections:
@@ -54,19 +55,16 @@ class Identities:
                 identity = self._new(tls)
             elif identity.tls != tls or identity.changed():
                 identity.reload(tls)
-                self._tell(identity)
             wrong += [str(problem) for problem in identity.problems]
             self._identities[tls.name] = identity
         return wrong
 
-    def _new(self, tls: Tls) -> Identity:
-        identity = Identity(tls, self._reactor, self._wall, self._refused)
-        self._tell(identity)
-        return identity
+    def look_over(self, sections: Sequence[Tls]) -> list[str]:
+        """What would be wrong with these sections, of which nothing is taken up."""
+        return [str(problem) for tls in sections for problem in read_material(tls, self._wall()).problems]
 
-    def _tell(self, identity: Identity) -> None:
-        for problem in identity.problems:
-            self._log(Event.CONFIG_REFUSED, source=f"tls.{identity.name}", detail=str(problem))
+    def _new(self, tls: Tls) -> Identity:
+        return Identity(tls, self._reactor, self._wall, self._refused)
 
     def _refused(self, seen: Seen) -> None:
         """Count it, and say it: a stranger who comes again and again does not fill the log."""

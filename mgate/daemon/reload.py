@@ -62,7 +62,10 @@ class Reload:
         if mistakes := list(self._unusable(wanted)):
             return self._refuse(mistakes)
         changes = [*differences(self.config, wanted), *self._passwords(wanted)]
-        problems = () if dry_run else tuple(self._take_up(taken_up(self.config, wanted), changes))
+        if dry_run:
+            problems = tuple(self._rooms.identities.look_over(wanted.tls))
+        else:
+            problems = tuple(self._take_up(taken_up(self.config, wanted), changes))
         return ReloadView(
             str(self.config.file),
             not dry_run,
