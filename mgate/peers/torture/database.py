@@ -34,10 +34,10 @@ POINTS: Final = (
     "source.before_claim", "source.after_claim", "source.before_mark", "source.after_mark", "source.before_result",
     "source.after_result",
 )  # fmt: skip
-ROWS: Final = 15.0
+ROWS: Final = 8.0
 """Rows a second that the core writes; a fault of minutes makes a backlog of them."""
 
-PUSHES: Final = 25.0
+PUSHES: Final = 10.0
 TAKEN_AGAIN: Final = 75.0
 """Seconds after a fault in which a new row must be taken: a minute is the longest pause between two tries."""
 
@@ -247,7 +247,7 @@ class Database(Discipline):
         await stage.start()
 
     async def _killed_unheard(self, stage: Stage) -> None:
-        self._writer.flood(200)
+        self._writer.flood(100)
         self._bank.proxy.strike(Fault.SILENT)
         await stage.spend(stage.random.uniform(0.3, 1.5))
         await self._kill_server(stage)
@@ -266,7 +266,7 @@ class Database(Discipline):
             await self._taken_again(stage)
 
     async def _cut(self, stage: Stage) -> None:
-        self._writer.flood(1_500)
+        self._writer.flood(600)
         await stage.spend(stage.random.uniform(0.1, 0.5))
         self._bank.proxy.strike(Fault.SLOW)
         await stage.spend(stage.random.uniform(0.2, 1.2))

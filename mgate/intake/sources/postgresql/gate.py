@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectError
 
 from mgate.model.source import SourceError
-from mgate.net.tls import POSTGRESQL, Identity, TlsRefused
+from mgate.net.tls import POSTGRESQL, Identity, TlsRefused, Word
+
+_BROKEN_OFF: Final = (
+    "see whether the server runs, and what stands between; if it does, mgatectl source check lists what is wrong with"
+    " the certificates"
+)
 
 
 class IdentityGate:
@@ -29,6 +35,9 @@ class IdentityGate:
         try:
             await asked.asFuture(asyncio.get_running_loop())
         except TlsRefused as refused:
+            if refused.word is Word.OTHER:
+                # No certificate was found wrong: most often the server went away, and a proxy before it still listens.
+                raise SourceError("unreachable", f"{host}:{port}: {refused}", _BROKEN_OFF) from refused
             todo = "mend the certificate that this names; mgatectl source check lists all that is wrong"
             raise CertificateRefused("refused", f"{host}:{port}: {refused}", todo) from refused
         except (ConnectError, OSError) as error:
