@@ -1,7 +1,7 @@
 """THIRD, front. Everything that enters.
 
 What lives here: the push API and the reading of what it is sent; polled sources (``polling``, ``taking``, ``rows``,
-``line``, and a folder a dialect in ``sources``), their numbers (``normal``) and calls to them (``calls``); drop folders;
+``line``, a folder a dialect in ``sources``), their numbers (``normal``) and calls to them (``calls``); drop folders;
 and the acceptance that all of them share. What does not: HTTP itself (``net``), and whatever happens to a message
 afterwards.
 
