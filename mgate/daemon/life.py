@@ -96,11 +96,11 @@ class Life:
         house.board.refresh()
         self._open_sockets(house)
         memory.keeper.start()
-        for account in house.accounts.values():
+        for account in house.out.accounts.values():
             account.start()
-        house.drops.start()
-        house.sources.start()
-        house.ways_back.start()
+        house.bank.drops.start()
+        house.bank.sources.start()
+        house.bank.ways_back.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._on_signal(number, self.stop)
         self._on_signal(signal.SIGHUP, lambda: self.reload(house))
@@ -115,12 +115,13 @@ class Life:
         self._reactor._asyncioEventloop.add_signal_handler(number, act)  # noqa: SLF001  # it owns the wake-up pipe
 
     def _open_sockets(self, house: wiring.House) -> None:
-        house.doors.open()
-        house.gate.open()
-        house.certificates.start()
         admin = self._config.admin
         self._listen(UnixSocket(admin.socket), house.admin, admin.owner, admin.group, admin.mode)
         self._listen(self._config.metrics.listen, house.metrics, "", "", 0o660)
+        house.certificates.start()
+        house.bank.gate.open()
+        # Last: who finds a push socket finds everything else.
+        house.bank.doors.open()
 
     def _listen(self, at: UnixSocket | Loopback, listener: Listener, owner: str, group: str, mode: int) -> None:
         if isinstance(at, UnixSocket):
@@ -166,7 +167,7 @@ class Life:
 
     def _no_bind_open(self, house: wiring.House) -> None:
         now = time.monotonic()
-        if any(account.open_binds() for account in house.accounts.values()):
+        if any(account.open_binds() for account in house.out.accounts.values()):
             self._open_at = now
         closed = now - self._open_at > _GRACE
         if self._telemetry.sound(Alarm.NO_BIND_OPEN, raised=closed):
@@ -194,31 +195,31 @@ class Life:
         self._notifier.stopping()
         self._log(Event.STOPPING)
         last = self._reactor.callLater(_LAST, self._leave, house)
-        house.doors.close()
-        house.drops.close()
-        banks = DeferredList([house.sources.stop(), house.ways_back.stop()]).addCallback(lambda _: None)
-        house.dispatcher.drain(lambda _empty: self._unbind(house, banks, last.cancel), DRAIN)
+        house.bank.doors.close()
+        house.bank.drops.close()
+        banks = DeferredList([house.bank.sources.stop(), house.bank.ways_back.stop()]).addCallback(lambda _: None)
+        house.out.dispatcher.drain(lambda _empty: self._unbind(house, banks, last.cancel), DRAIN)
 
     def _unbind(self, house: wiring.House, banks: Deferred[None], in_time: Callable[[], None]) -> None:
         """The windows are empty, or have had their time: unbind, and let the last outcomes reach the disk."""
-        gone = DeferredList([banks, *(account.stop() for account in house.accounts.values())])
+        gone = DeferredList([banks, *(account.stop() for account in house.out.accounts.values())])
         gone.addCallback(lambda _: house.memory.front.settled(lambda: self._close(house, in_time)))
 
     def _close(self, house: wiring.House, in_time: Callable[[], None]) -> None:
         in_time()
-        closing = [*house.doors.stop_listening(), *house.gate.stop_listening()]
+        closing = [*house.bank.doors.stop_listening(), *house.bank.gate.stop_listening()]
         closing.extend(maybeDeferred(port.stopListening) for port in self._ports)
-        closing.append(maybeDeferred(house.bridge.stop))
+        closing.append(maybeDeferred(house.bank.bridge.stop))
         DeferredList(closing).addCallback(lambda _: self._leave(house))
 
     def _leave(self, house: wiring.House) -> None:
         memory = house.memory
         memory.keeper.stop()
-        house.drops.stop()
+        house.bank.drops.stop()
         house.brake.stop()
         house.certificates.stop()
         house.disk.stop()
-        for listener in (*house.doors.listeners, house.admin, house.metrics):
+        for listener in (*house.bank.doors.listeners, house.admin, house.metrics):
             listener.abort()
         for thread in (memory.history, memory.writer, memory.near, memory.far, memory.journal):
             thread.stop()

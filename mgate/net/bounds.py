@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 
@@ -81,11 +81,3 @@ class Wire(Protocol):
     def loseWriteConnection(self) -> None: ...  # noqa: N802
     def abortConnection(self) -> None: ...
     def getHandle(self) -> object: ...  # noqa: N802
-
-
-@runtime_checkable
-class Prompt(Wire, Protocol):
-    """A transport that can do without the detour by the reactor."""
-
-    def write_at_once(self, data: bytes) -> None:
-        """Write this now, as far as the peer takes it; the rest, or all behind a rest, in the manner of ``write``."""

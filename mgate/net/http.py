@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mgate.net.bounds import Limits, Prompt, Room, Wire
+from mgate.net.bounds import Limits, Room, Wire
 from mgate.net.exchange import CONTINUE, Fault, Head, Request, Stream, header
 from mgate.net.heads import Heads
 from mgate.net.peers import NOBODY, Peer, peer_of
@@ -169,7 +169,7 @@ class Connection(protocol.Protocol):
 
     def connectionMade(self) -> None:
         self._wire = cast("Wire", self.transport)
-        self._speak = self._wire.write_at_once if isinstance(self._wire, Prompt) else self._wire.write
+        self._speak: Callable[[bytes], None] = getattr(self._wire, "write_at_once", self._wire.write)
         self.peer = self._known or peer_of(self._wire.getHandle())
         self._reader = Reader(self._listener.routes, self._listener.heads, self, self.peer)
         self._listener.connections.add(self)

@@ -47,7 +47,7 @@ class Direct(tcp.Connection):
         return None
 
     def write_at_once(self, data: bytes) -> None:
-        """See `bounds.Prompt`."""
+        """Write this now, as far as the socket takes it; the rest, or all behind a rest, in the manner of ``write``."""
         if self.connected and not (self._tempDataLen or self.dataBuffer or self.disconnecting):
             try:
                 sent = self.socket.send(data)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
+from mgate.peers.bench.stage import free_port
 from mgate.peers.demo.stage import Stage
 from tests.integration.fresh_postgres import FreshServer
 
@@ -79,7 +80,11 @@ class Scene(NamedTuple):
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     with _staged() as stage:
-        yield Scene.of(stage, {}, {})
+        places = {
+            "/tmp/mgate-client": str(stage.folder / "client"),
+            "127.0.0.1:8443": f"127.0.0.1:{free_port()}",
+        }
+        yield Scene.of(stage, places, {})
 
 
 @pytest.fixture(scope="module")

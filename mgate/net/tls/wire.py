@@ -248,7 +248,7 @@ class TlsWire(Protocol):
             self._tcp.write(self._handshake.outgoing.read())
 
     def write_at_once(self, data: bytes) -> None:
-        """See `bounds.Prompt`."""
+        """See `local.Direct`."""
         if self._encrypt(data):
             tcp, records = self._tcp, self._handshake.outgoing.read()
             if isinstance(tcp, Direct):
