@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,7 +61,7 @@ from mgate.model.source import Source
 from mgate.net.bounds import Limits
 from mgate.net.bridge import Bridge
 from mgate.net.http import Listener
-from mgate.net.routing import AnyRoute, Routes
+from mgate.net.routing import Routes
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
