@@ -1,4 +1,5 @@
-"""What a configuration names but its folder does not hold: ``mgatectl config check`` finds it before mgated does."""
+"""What a configuration names but its folder does not hold, and what it should think of again: ``mgatectl config check``
+finds it before mgated does."""
 
 from __future__ import annotations
 
@@ -20,6 +21,16 @@ def missing(config: Config) -> list[Mistake]:
             for mistake in _secret(config, f"sms.{account.name}", "password_file", account.password_file)
         ),
         *(mistake for tls in config.tls for mistake in _identity(config, tls)),
+    ]
+
+
+def doubts(config: Config) -> list[str]:
+    """What is allowed and seldom meant, a sentence each."""
+    return [
+        f"[push.mtls] listen: {address} is every network of this machine, those that will come too; name the one address"
+        " that clients call"
+        for address in config.push.mtls.listen
+        if address.everywhere
     ]
 
 

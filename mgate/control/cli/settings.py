@@ -65,11 +65,13 @@ def config_check(asked: Asked) -> None:
     """Find every mistake in the configuration; needs no daemon."""
     try:
         tree = asked.tree()
-        mistakes = files.missing(tree)
+        mistakes, doubts = files.missing(tree), files.doubts(tree)
     except ConfigError as error:
-        mistakes = list(error.mistakes)
+        mistakes, doubts = list(error.mistakes), []
     found = [{"section": each.section, "key": each.key, "problem": each.problem} for each in mistakes]
-    asked.say({"file": str(asked.path()), "mistakes": found}, *map(str, mistakes))
+    asked.say({"file": str(asked.path()), "mistakes": found, "warnings": doubts}, *map(str, mistakes))
+    for doubt in doubts:
+        asked.note(f"warning: {doubt}")
     if mistakes:
         sys.exit(FAILED)
     asked.note(f"{asked.path()}: no mistakes")

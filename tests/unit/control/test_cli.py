@@ -119,6 +119,22 @@ def test_config_check_sees_that_a_secret_file_is_missing_or_open_to_everybody(sh
     assert "No such file" in result.stdout
 
 
+def test_config_check_warns_of_a_port_that_is_open_to_every_network(shell: Shell) -> None:
+    shell.init()
+    for name in ("authority.pem", "our.pem"):
+        shell.write(f"i/{name}", "")
+    Path(shell.write("i/our.key", "")).chmod(0o400)
+    files = 'authority = "authority.pem"\ncertificate = "our.pem"\nkey_file = "our.key"\n'
+    listen = '[push.mtls]\nlisten = ["10.0.0.5:8443", "0.0.0.0:8443"]\ntls = "api"\n'
+    client = '[push.clients.core]\ncertificates = ["dns:core.bank.example"]\n'
+    shell.config.write_text(f"{shell.config.read_text()}\n[tls.api]\n{files}{listen}{client}")
+    result = shell.run("config", "check")
+    assert result.exit_code == 0
+    assert "warning: [push.mtls] listen: 0.0.0.0:8443 is every network" in result.stderr
+    assert "10.0.0.5" not in result.stderr
+    assert len(shell.json("config", "check")["warnings"]) == 1  # type: ignore[arg-type]  # JSON
+
+
 def test_config_check_sees_that_files_of_an_identity_are_missing_or_open_to_everybody(shell: Shell) -> None:
     shell.init()
     key = Path(shell.write("i/our.key", "a key"))
