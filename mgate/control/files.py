@@ -27,8 +27,8 @@ def missing(config: Config) -> list[Mistake]:
 def doubts(config: Config) -> list[str]:
     """What is allowed and seldom meant, a sentence each."""
     return [
-        f"[push.mtls] listen: {address} is every network of this machine, those that will come too; name the one address"
-        " that clients call"
+        f"[push.mtls] listen: {address} is every network of this machine, those that will come too;"
+        " name the one address that clients call"
         for address in config.push.mtls.listen
         if address.everywhere
     ]
