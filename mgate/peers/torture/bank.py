@@ -171,7 +171,7 @@ class Writer:
             rows = int(self._owed)
             if rows:
                 self._owed -= rows
-                await self._insert(rows)
+                await self.write(rows)
 
     def stop(self) -> None:
         """Write nothing new; `run` ends when all is committed."""
@@ -181,7 +181,8 @@ class Writer:
         """So many at once, with the next."""
         self._owed += rows
 
-    async def _insert(self, rows: int) -> None:
+    async def write(self, rows: int) -> None:
+        """Make so many, and say them until they are committed. HouseError when the database takes none for too long."""
         values = [self._made() for _ in range(rows)]
         deadline = time.monotonic() + _GIVEN_UP
         for at in range(0, rows, _AT_ONCE):

@@ -133,15 +133,15 @@ class Database(Discipline):
     async def round(self, stage: Stage, number: int) -> None:
         """One fault, and rows are taken again."""
         await stage.spend(stage.random.uniform(0.2, 1.0))
-        name = self._next(stage)
-        deed, reasons = self._faults[name]
+        name = self.next_fault(stage)
+        deed, reasons = self.faults[name]
         log = stage.folder / "mgated.log"
         before = log.stat().st_size
         stage.deeds[name] += 1
         await deed(stage)
         stage.must_live()
         await self._taken_again(stage)
-        self._heed_words(stage, log, before, name, reasons)
+        stage.besides += unsaid(log, before, name, reasons)
 
     async def ask(self, stage: Stage, say: Say) -> dict[str, tuple[Says, ...]]:
         """Let every row come to its end, and hold the outbox against what mgate says of each."""
@@ -176,7 +176,7 @@ class Database(Discipline):
     # ---- faults ----------------------------------------------------------------------------------------------------
 
     @property
-    def _faults(self) -> Mapping[str, tuple[Callable[[Stage], Awaitable[None]], frozenset[str]]]:
+    def faults(self) -> Mapping[str, tuple[Callable[[Stage], Awaitable[None]], frozenset[str]]]:
         """Each by its name, and the reasons that the daemon may give; none where nothing need be said."""
         whole: dict[str, tuple[Callable[[Stage], Awaitable[None]], frozenset[str]]] = {
             "server killed during a claim": (self._killed_at_lock("mgate.outbox"), _SILENT),
@@ -195,9 +195,10 @@ class Database(Discipline):
             whole[f"mgated killed at {point}"] = (self._daemon_killed_at(point), frozenset())
         return whole
 
-    def _next(self, stage: Stage) -> str:
+    def next_fault(self, stage: Stage) -> str:
+        """Which is next."""
         if not self._line:
-            self._line = list(self._wanted or self._faults)
+            self._line = list(self._wanted or self.faults)
             if not self._wanted:
                 stage.random.shuffle(self._line)
         return self._line.pop(0)
@@ -337,15 +338,6 @@ class Database(Discipline):
             self._slowest = took
             stage.deeds[SLOWEST] = round(took * 1000)
 
-    def _heed_words(self, stage: Stage, log: Path, since: int, name: str, reasons: frozenset[str]) -> None:
-        """The log has said what was wrong and what to do, and nothing of another kind."""
-        lines = _lines(log, since)
-        said = [line for line in lines if line.event == "source_failed"]
-        if reasons and not any(line.reason in reasons and line.detail for line in said):
-            words = ", ".join(f"{line.reason}: {line.error}" for line in said) or "nothing"
-            stage.besides.append(f"{name}: the log should say {' or '.join(sorted(reasons))}, and says {words}")
-        stage.besides += [f"{name}: no word what to do: {line.error}" for line in said if not line.detail]
-
     async def _drain(self, stage: Stage, say: Say) -> tuple[list[Row], dict[str, tuple[Known, ...]]]:
         """When nothing is under way and nothing changes any more: the rows, and what mgate says of each."""
         began = changed = time.monotonic()
@@ -360,6 +352,16 @@ class Database(Discipline):
             if now - began > stage.course.drain or (now - changed > SETTLED and not open_ones):
                 return rows, await asyncio.to_thread(_known, stage.instance.path / "run" / "admin.sock", rows)
             await asyncio.sleep(1.0)
+
+
+def unsaid(log: Path, since: int, name: str, reasons: frozenset[str]) -> list[str]:
+    """What the log should have said behind this octet, and has not: why no row was taken, and what to do."""
+    said = [line for line in _lines(log, since) if line.event == "source_failed"]
+    found = [f"{name}: no word what to do: {line.error}" for line in said if not line.detail]
+    if reasons and not any(line.reason in reasons for line in said):
+        words = ", ".join(f"{line.reason}: {line.error}" for line in said) or "nothing"
+        found.append(f"{name}: the log should say {' or '.join(sorted(reasons))}, and says {words}")
+    return found
 
 
 async def _until_still(stage: Stage, daemon: Running) -> None:
