@@ -170,11 +170,15 @@ class _Reckoning:
         try:
             await self._office.reckon(task, core, self)
         except SourceError as error:
-            self._fail(error.reason, f"the core's database: {error}; {error.todo}")
+            self._failed(task, error.reason, f"the core's database: {error}; {error.todo}")
         except (sqlite3.Error, OSError, SealError) as error:
-            self._fail("not_kept", f"the spool's disk: {error}")
+            self._failed(task, "not_kept", f"the spool's disk: {error}")
         else:
             self._finish()
+
+    def _failed(self, task: Task, reason: str, detail: str) -> None:
+        self._log(Event.RECKONING_FAILED, client=task.client.name, reason=reason, detail=f"{task.day}: {detail}")
+        self._fail(reason, detail)
 
     def _broke(self, failure: Failure) -> None:
         """A bug of ours, or the daemon stops, or the client has gone."""

@@ -182,6 +182,12 @@ def test_a_database_is_asked_itself_and_a_row_that_nobody_took_is_missing(house:
     assert [(one["differs"], one["ref"]) for one in answer["differences"]] == [("missing", "1/")]
     assert 'mgate_reckoning_missing{client="core"} 1.0' in ask(house.metrics_socket, "GET", "/metrics").body["text"]
 
+    cluster.stop()
+    failed = house.mgatectl("reconcile", "--source", "core", *DAY)
+    assert failed.returncode == 1
+    assert "see whether the server runs" in failed.stderr
+    assert [event["reason"] for event in house.events("reckoning_failed")] == ["unreachable"]
+
 
 # ---- whoever goes ----------------------------------------------------------------------------------------------------
 
