@@ -15,7 +15,9 @@ RETURNS TABLE (
     id bigint, version text, recipient text, body text, traffic text, sender text, expires timestamptz,
     not_before timestamptz, customer text, batch text, meta jsonb, created timestamptz, cancel boolean
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Statistics are those of an hour ago, when the table was empty, or full: no plan may sort a backlog.
+SET enable_bitmapscan = off SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
     behind text[] := '{}';  -- customers whose older row somebody else has locked
@@ -30,29 +32,35 @@ BEGIN
             FROM mgate.outbox o
             WHERE (o.status IN ('new', 'claimed', 'cancelling') OR (o.status = 'taken' AND o.cancel))
                 AND (o.status IN ('new', 'taken') OR o.leased_until < clock_timestamp())
+                -- Who waits for a row that is with mgate is not picked.
                 AND (o.status = 'taken' OR o.customer = '' OR (o.customer <> ALL (behind) AND NOT EXISTS (
-                    SELECT FROM mgate.outbox a
-                    WHERE a.customer = o.customer AND a.id < o.id AND a.status IN ('claimed', 'cancelling')
-                        AND a.leased_until >= clock_timestamp())))
+                    SELECT FROM (
+                        SELECT a.id, a.status, a.leased_until FROM mgate.outbox a
+                        WHERE a.customer = o.customer AND a.status IN ('new', 'claimed', 'cancelling')
+                        ORDER BY a.id LIMIT 1) oldest
+                    WHERE oldest.id < o.id AND oldest.status <> 'new' AND oldest.leased_until >= clock_timestamp())))
             ORDER BY o.id LIMIT room FOR UPDATE OF o SKIP LOCKED
-        ), fit AS (
+        ), fit AS MATERIALIZED (
             -- No query sees locks: who stands behind a locked row has an older open row that was not picked.
-            SELECT p.id FROM picked p
-            WHERE p.status = 'taken' OR p.customer = '' OR NOT EXISTS (
-                SELECT FROM mgate.outbox a
-                WHERE a.customer = p.customer AND a.id < p.id AND a.status IN ('new', 'claimed', 'cancelling')
-                    AND NOT EXISTS (SELECT FROM picked q WHERE q.id = a.id))
+            SELECT p.id, p.customer, p.status = 'taken' OR b.id IS NULL OR p.id < b.id AS fits
+            FROM picked p LEFT JOIN (
+                SELECT c.customer, (
+                    SELECT a.id FROM mgate.outbox a
+                    WHERE a.customer = c.customer AND a.status IN ('new', 'claimed', 'cancelling')
+                        AND a.id NOT IN (SELECT q.id FROM picked q)
+                    ORDER BY a.id LIMIT 1) AS id
+                FROM (SELECT DISTINCT customer FROM picked WHERE customer <> '') c
+            ) b ON b.customer = p.customer
         ), claimed AS (
             UPDATE mgate.outbox o
             SET status = CASE WHEN o.cancel THEN 'cancelling' ELSE 'claimed' END,
                 leased_until = clock_timestamp() + lease, claimed_by = holder
-            FROM fit WHERE o.id = fit.id
+            WHERE o.id = ANY (ARRAY(SELECT f.id FROM fit f WHERE f.fits))
             RETURNING o.id
         )
-        SELECT count(*), array_agg(c.id) FILTER (WHERE c.id IS NOT NULL),
-            array_agg(DISTINCT p.customer) FILTER (WHERE c.id IS NULL)
-        INTO picked, ids, stuck
-        FROM picked p LEFT JOIN claimed c ON c.id = p.id;
+        SELECT (SELECT count(*) FROM picked), (SELECT array_agg(c.id) FROM claimed c),
+            (SELECT array_agg(DISTINCT f.customer) FROM fit f WHERE NOT f.fits)
+        INTO picked, ids, stuck;
 
         RETURN QUERY
             SELECT o.id, o.version, o.recipient, o.body, o.traffic, o.sender, o.expires, o.not_before, o.customer,

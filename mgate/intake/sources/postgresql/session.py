@@ -201,8 +201,8 @@ def _conninfo(host: str, port: str, address: Address, gate: Gate, writes: bool, 
     settings = {
         "statement_timeout": limit, "lock_timeout": LOCK_LIMIT_MS, "idle_in_transaction_session_timeout": IDLE_LIMIT_MS,
         "TimeZone": address.time_zone, "DateStyle": "ISO",
-        # The table's statistics are those of an hour ago, and it was empty then, or full: each claim is planned anew.
-        "plan_cache_mode": "force_custom_plan", "jit": "off",
+        # Statistics are of an hour ago, when the table was empty, or full: no plan is kept, and none sorts a backlog.
+        "plan_cache_mode": "force_custom_plan", "enable_bitmapscan": "off", "enable_seqscan": "off", "jit": "off",
     }  # fmt: skip
     return psycopg.conninfo.make_conninfo(
         host=host,

@@ -3,6 +3,9 @@
 Of one customer no row is taken while an older one is with somebody. Locks cannot be seen by a query, so rows are picked
 first (``SKIP LOCKED``), and of those picked only such are taken that have no older open row outside the picked. Whoever
 stands behind a locked row is named, and left out of a second pick: otherwise one locked row could hide a whole table.
+
+The planner goes by statistics of an hour ago, when the table was empty or full. So the statement is written to be right
+by any of them: every step is a scan of an index, in order, or of what was picked.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from psycopg import sql
 from mgate.config.sources import CoreSource
 from mgate.intake.sources.postgresql import results as told
 from mgate.intake.sources.postgresql import spoken
-from mgate.intake.sources.postgresql.columns import Columns, named, read, types_of
-from mgate.intake.sources.postgresql.reckoning import created_parts, written
-from mgate.intake.sources.postgresql.results import FINAL, GIVEN, MARKED
+from mgate.intake.sources.postgresql.columns import FIELDS, Columns, named, read, types_of
+from mgate.intake.sources.postgresql.reckoning import created_parts, rewind, written
+from mgate.intake.sources.postgresql.results import GIVEN, MARKED
 from mgate.intake.sources.postgresql.session import Session
 from mgate.model.source import Count, Lag, Result, Row
 
@@ -25,43 +28,51 @@ ROUNDS: Final = 6
 """Picks of one claim: with each the customers behind locked rows are left out."""
 
 MOST_COUNTED: Final = 1_000_000
-STRIDE: Final = 5_000
-"""Rows that one statement rewinds: it must be over within its limit."""
-
 _CLAIM: Final = """
 WITH picked AS MATERIALIZED (
-    SELECT o.{key} AS key, {version} AS version, {customer} AS customer, o.{order} AS place, o.{status}::text AS status
+    SELECT o.{key} AS key, {version} AS version, {who} AS who, o.{order} AS place, o.{status}::text AS status
     FROM {outbox} o
     WHERE (o.{status} IN ('new', 'claimed', 'cancelling') {wish})
         AND (o.{status} IN ('new', 'taken') OR o.{lease} < clock_timestamp())
         {of_nobody_else}
     ORDER BY o.{order} LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
 ), fit AS MATERIALIZED (
-    SELECT p.key, p.version FROM picked p {in_order}
+    {in_order}
 ), claimed AS (
     UPDATE {outbox} o
     SET {status} = (CASE WHEN {cancel} THEN 'cancelling' ELSE 'claimed' END)::{status_type},
         {lease} = clock_timestamp() + make_interval(secs => %(lease)s) {claimed_by}
-    FROM fit WHERE o.{key} = fit.key AND {version} = fit.version
+    WHERE o.{key} = ANY (ARRAY(SELECT f.key FROM fit f WHERE f.fits))
+        AND (o.{key}, {version}) IN (SELECT f.key, f.version FROM fit f WHERE f.fits)
     RETURNING o.*
 )
-SELECT p.customer, o.{key} IS NOT NULL, {row}
-FROM picked p LEFT JOIN claimed o ON o.{key} = p.key AND {version} = p.version
-ORDER BY p.place
+SELECT o.{order} AS place, NULL AS behind, {row} FROM claimed o
+UNION ALL
+SELECT f.place, f.who::text, {nothing} FROM fit f WHERE NOT f.fits
+ORDER BY place
 """
+# Who waits for a row that is with somebody is not even picked: looked at is the oldest open row of the customer.
 _OF_NOBODY_ELSE: Final = """
 AND ({customer} = '' OR o.{status} = 'taken' OR ({customer} <> ALL (%(behind)s::text[]) AND NOT EXISTS (
-    SELECT FROM {outbox} a
-    WHERE a.{plain_customer} = o.{plain_customer} AND a.{order} < o.{order}
-        AND a.{status} IN ('new', 'claimed', 'cancelling') AND a.{status} IN ('claimed', 'cancelling')
-        AND a.{lease} >= clock_timestamp())))
+    SELECT FROM (
+        SELECT a.{order} AS place, a.{status} AS status, a.{lease} AS lease FROM {outbox} a
+        WHERE a.{who_name} = o.{who_name} AND a.{status} IN ('new', 'claimed', 'cancelling')
+        ORDER BY a.{order} LIMIT 1
+    ) oldest
+    WHERE oldest.place < o.{order} AND oldest.status IN ('claimed', 'cancelling')
+        AND oldest.lease >= clock_timestamp())))
 """
 _IN_ORDER: Final = """
-WHERE p.status = 'taken' OR p.customer = '' OR NOT EXISTS (
-    SELECT FROM {outbox} a
-    WHERE a.{plain_customer}::text = p.customer AND a.{order} < p.place
-        AND a.{status} IN ('new', 'claimed', 'cancelling')
-        AND NOT EXISTS (SELECT FROM picked q WHERE q.key = a.{key} AND q.version = {version_of_a}))
+SELECT p.*, p.status = 'taken' OR b.place IS NULL OR p.place < b.place AS fits
+FROM picked p LEFT JOIN (
+    SELECT c.who, (
+        SELECT a.{order} FROM {outbox} a
+        WHERE a.{who_name} = c.who AND a.{status} IN ('new', 'claimed', 'cancelling')
+            AND (a.{key}, {version_of_a}) NOT IN (SELECT q.key, q.version FROM picked q)
+        ORDER BY a.{order} LIMIT 1
+    ) AS place
+    FROM (SELECT DISTINCT who FROM picked WHERE who::text <> '') c
+) b ON b.who = p.who
 """
 _MARK: Final = """
 UPDATE {outbox} o
@@ -80,29 +91,12 @@ SELECT (SELECT count(*) FROM (SELECT FROM {outbox} o WHERE o.{status} IN ('new',
         WHERE o.{status} IN ('new', 'claimed', 'cancelling') AND o.{status} = 'new' ORDER BY o.{order} LIMIT 1), 0),
     extract(epoch FROM clock_timestamp())::float8
 """
-_SINCE: Final = """
-o.{plain_created} >= to_timestamp(%(since)s)::{created_type}
-    AND o.{status} IN ('taken', 'cancelled', 'claimed', 'cancelling')
-"""
-_ENDED: Final = """
-EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.state = ANY (%(final)s))
-"""
-_COUNT: Final = """
-SELECT count(*) FILTER (WHERE NOT {ended}), count(*) FILTER (WHERE {ended})
-FROM {outbox} o WHERE o.{plain_created} >= to_timestamp(%(since)s)::{created_type} AND o.{status} <> 'new'
-"""
-_REWIND: Final = """
-WITH again AS MATERIALIZED (
-    SELECT o.{key} AS key, {version} AS version FROM {outbox} o WHERE {since} AND NOT {ended}
-    ORDER BY o.{order} LIMIT %(stride)s
-), forgotten AS ({forget})
-UPDATE {outbox} o SET {status} = 'new', {lease} = NULL FROM again
-WHERE o.{key} = again.key AND {version} = again.version
-"""
-# The journal of a restored spool counts from where its backup stood: its numbers must prevail.
-_FORGET: Final = """
-UPDATE {results} r SET sequence = 0, state = 'returned' FROM again
-WHERE r.key = again.key::text AND r.version = again.version
+_AGAIN: Final = """
+, reset AS (
+    UPDATE {outbox} o SET {status} = 'new', {lease} = NULL
+    WHERE o.{key} = ANY (ARRAY(SELECT a.key FROM again a))
+        AND (o.{key}, {version}) IN (SELECT a.key, a.version FROM again a)
+)
 """
 
 
@@ -140,11 +134,11 @@ class Table:
                 "claim", self._claim,
                 {"most": wanted, "lease": self._settings.lease, "holder": self._holder, "behind": list(behind)},
             )  # fmt: skip
-            rows += [read(values) for _, claimed, *values in picked if claimed]
-            stuck = {str(customer) for customer, claimed, *_ in picked if not claimed} - behind
-            if len(picked) < wanted or not stuck:
+            rows += [read(values) for _, stuck, *values in picked if stuck is None]
+            waiting = {str(stuck) for _, stuck, *_ in picked if stuck is not None}
+            if len(picked) < wanted or not waiting:
                 break
-            behind |= stuck
+            behind |= waiting
         return rows
 
     async def ack(self, session: Session, results: Sequence[Result]) -> None:
@@ -165,17 +159,11 @@ class Table:
         return Lag(waiting=int(str(waiting)), oldest=max(0.0, float(str(oldest))), clock_difference=float(str(clock)))
 
     async def rewind(self, session: Session, since: float, dry_run: bool) -> tuple[int, int]:
-        """See ``model.source.Source``. In strides, so that no transaction is long."""
+        """See ``model.source.Source``."""
         parts = self._with_created("rewind")
-        given = {"since": since, "final": list(FINAL), "stride": STRIDE}
-        ((again, final),) = await session.rows("rewind", sql.SQL(_COUNT).format(**parts), given)
-        if not dry_run:
-            parts["forget"] = sql.SQL(_FORGET if self._settings.results else "SELECT").format(**parts)
-            parts["since"] = sql.SQL(_SINCE).format(**parts)
-            statement = sql.SQL(_REWIND).format(**parts)
-            while await session.do("rewind", statement, given) == STRIDE:
-                pass
-        return int(str(again)), int(str(final))
+        parts["begun"] = sql.SQL("(o.{} <> 'new')").format(parts["status"])
+        act = None if dry_run else _AGAIN
+        return await rewind(session, parts, since, results=bool(self._settings.results), act=act)
 
     async def written(self, session: Session, begin: float, end: float, after: str, most: int) -> list[Count]:
         """See ``model.source.Source``; by key as the table's type orders it."""
@@ -188,16 +176,20 @@ class Table:
         parts: dict[str, sql.Composable] = {
             "outbox": named(settings.outbox), "key": columns.name("key"), "key_type": columns.type("key"),
             "version": columns.text("version"), "version_of_a": columns.text("version", "a"),
-            "customer": columns.text("customer"), "order": columns.name("order"), "status": columns.name("status"),
+            "customer": columns.text("customer"), "order": columns.name("order"), "order_type": columns.type("order"),
+            "status": columns.name("status"),
             "status_type": columns.type("status"), "lease": columns.name("lease"), "row": columns.row(),
             "cancel": columns.truth("cancel"), "created": columns.seconds("created"),
         }  # fmt: skip
         wish = "OR (o.{status} = 'taken' AND {cancel})" if columns.has("cancel") else ""
         parts["wish"] = sql.SQL(wish).format(**parts)
-        if columns.has("customer"):
-            parts["plain_customer"] = columns.name("customer")
-        parts["of_nobody_else"] = sql.SQL(_OF_NOBODY_ELSE if columns.has("customer") else "").format(**parts)
-        parts["in_order"] = sql.SQL(_IN_ORDER if columns.has("customer") else "").format(**parts)
+        known = columns.has("customer")
+        if known:
+            parts["who_name"] = columns.name("customer")
+        parts["who"] = sql.Identifier("o", settings.mapped["customer"]) if known else sql.SQL("NULL::text")
+        parts["of_nobody_else"] = sql.SQL(_OF_NOBODY_ELSE if known else "").format(**parts)
+        parts["in_order"] = sql.SQL(_IN_ORDER if known else "SELECT p.*, true AS fits FROM picked p").format(**parts)
+        parts["nothing"] = sql.SQL(", ").join([sql.NULL] * len(FIELDS))
         holder = columns.has("claimed_by")
         by = {"by": columns.name("claimed_by")} if holder else {}
         parts["claimed_by"] = sql.SQL(", {by} = %(holder)s" if holder else "").format(**by)
@@ -215,11 +207,10 @@ class Table:
         )
 
     def _with_created(self, verb: str) -> dict[str, sql.Composable]:
-        parts = {**self._parts_made, **created_parts(self._columns, f"{verb}: {self._settings.outbox}")}
-        parts["results"] = named(self._settings.results or "mgate.results")
-        parts["ended"] = sql.SQL(_ENDED if self._settings.results else "false").format(**parts)
-        parts["refused"] = sql.SQL("o.{status}::text = 'refused'").format(**parts)
-        return parts
+        made = created_parts(self._columns, f"{verb}: {self._settings.outbox}")
+        made["refused"] = sql.SQL("o.{}::text = 'refused'").format(self._columns.name("status"))
+        made["refused"] = sql.SQL("(o.{} = 'refused')").format(self._columns.name("status"))
+        return {**self._parts_made, **made, "results": named(self._settings.results or "mgate.results")}
 
     # ---- statements of the bank's own ------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from psycopg import sql
 from mgate.config.sources import CoreSource
 from mgate.intake.sources.postgresql import results as told
 from mgate.intake.sources.postgresql.columns import Columns, named, read, types_of
-from mgate.intake.sources.postgresql.reckoning import created_parts, written
+from mgate.intake.sources.postgresql.reckoning import created_parts, rewind, written
 from mgate.intake.sources.postgresql.results import FINAL, GIVEN, RETURNED
 from mgate.intake.sources.postgresql.session import Session
 from mgate.model.source import Count, Lag, Result, Row
@@ -75,19 +75,8 @@ FROM (SELECT {created} AS created FROM {outbox} o
             OR o.{order} > %(place)s::{order_type})
     {not_taken} LIMIT %(most)s) w
 """
-_COUNT: Final = """
-SELECT count(*) FILTER (WHERE NOT {ended}), count(*) FILTER (WHERE {ended})
-FROM {outbox} o WHERE o.{plain_created} >= to_timestamp(%(since)s)::{created_type}
-"""
-_ENDED: Final = """
-EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.state = ANY (%(final)s))
-"""
 _REFUSED: Final = """
 EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.state = 'refused')
-"""
-_FORGET: Final = """
-UPDATE {results} r SET sequence = 0, state = 'returned'
-WHERE r.created >= to_timestamp(%(since)s) AND r.state <> ALL (%(final)s) AND r.state <> 'returned'
 """
 
 _Identity = tuple[str, str]
@@ -149,7 +138,7 @@ class View:
         parts["not_taken"] = sql.SQL(_NOT_TAKEN if tells else "").format(**parts)
         parts["taken"] = sql.SQL(_TAKEN if tells else "").format(**parts)
         parts["known"] = sql.SQL(_KNOWN if tells else "NULL").format(**parts)
-        parts["ended"] = sql.SQL(_ENDED if tells else "false").format(**parts)
+        parts["begun"] = sql.SQL("true")
         parts["refused"] = sql.SQL(_REFUSED if tells else "false").format(**parts)
         self._parts = parts
         self._page = sql.SQL(_PAGE).format(**parts)
@@ -215,16 +204,14 @@ class View:
 
     async def rewind(self, session: Session, since: float, dry_run: bool) -> tuple[int, int]:
         """See ``model.source.Source``: the result table forgets what has no end, and the cursor goes back."""
-        given = {"since": since, "final": list(FINAL)}
-        ((again, final),) = await session.rows("rewind", sql.SQL(_COUNT).format(**self._parts), given)
+        act = None if dry_run else ""
+        again, final = await rewind(session, self._parts, since, results=bool(self._settings.results), act=act)
         if not dry_run:
-            if self._settings.results:
-                await session.do("rewind", sql.SQL(_FORGET).format(**self._parts), given)
             self._taken.clear()
             self._told.clear()
-            ((at,),) = await session.rows("rewind", _AT, given)
+            ((at,),) = await session.rows("rewind", _AT, {"since": since})
             self._cursor = Place(str(at))
-        return int(str(again)), int(str(final))
+        return again, final
 
     async def written(self, session: Session, begin: float, end: float, after: str, most: int) -> list[Count]:
         """See ``table.Table``."""
