@@ -4,8 +4,11 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+
+from mgate.peers.house import Instance, free_port
+from mgate.peers.pki import Authority
 
 
 class Port(NamedTuple):
@@ -32,6 +35,7 @@ class Port(NamedTuple):
 
 
 Place = Path | Port
+NAME: Final = "peer.bank.example"
 
 
 def port_of(url: str, authority: Path, certificate: Path, key: Path, name: str = "") -> Port:
@@ -62,3 +66,20 @@ class Connector:
             await loop.create_connection(
                 link, place.host, place.port, ssl=self._context, server_hostname=place.name, happy_eyeballs_delay=None
             )
+
+
+def with_tls(folder: Path, instance: Instance) -> Port:
+    """Give the instance, which does not run yet, a port over TLS, and a certificate to its client `local`."""
+    authority = Authority()
+    root = authority.write(folder)
+    ours = authority.issue("mgate.bank.example").write(folder, "mgate")
+    theirs = authority.issue(NAME, names=(f"dns:{NAME}",)).write(folder, "client")
+    port = free_port()
+    config = instance.path / "mgate.toml"
+    text = config.read_text(encoding="utf-8")
+    client = "[push.clients.local]\n"
+    text = text.replace(client, f'{client}certificates = ["dns:{NAME}"]\n')
+    text += f'\n[push.mtls]\nlisten = "127.0.0.1:{port}"\ntls = "api"\n[tls.api]\nauthority = "{root}"\n'
+    text += f'certificate = "{ours.certificate}"\nkey_file = "{ours.key}"\n'
+    config.write_text(text, encoding="utf-8")
+    return Port("127.0.0.1", port, root, theirs.certificate, theirs.key, "localhost")

@@ -40,6 +40,7 @@ def test_tshark_finds_no_malformed_pdu_in_a_whole_run(folder: Path) -> None:
     assert "none malformed, none missing" in done.stdout
 
 
-def test_schemathesis_finds_no_fault_in_the_push_api(folder: Path) -> None:
-    done = interop(folder, "schema", "--examples", "10")
+@pytest.mark.parametrize("way", [[], ["--tls"]], ids=["by the socket", "over mutual TLS"])
+def test_schemathesis_finds_no_fault_in_the_push_api(folder: Path, way: list[str]) -> None:
+    done = interop(folder, "schema", "--examples", "10", *way)
     assert done.returncode == 0, done.stdout + done.stderr

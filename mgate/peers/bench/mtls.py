@@ -5,21 +5,17 @@ whole way costs is told by `batch` and `singles`; TLS adds to it what this row f
 """
 
 import asyncio
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from mgate.peers.bench.figures import Asked, Figure, figure, latencies
 from mgate.peers.bench.load import EVERY_CLASS, Kind, Load, Plan, Stock
 from mgate.peers.bench.row import Row, Said, Setting
 from mgate.peers.bench.stage import Account, Cost, House, Meter
-from mgate.peers.house import free_port
-from mgate.peers.pki import Authority
-from mgate.peers.places import Place, Port
+from mgate.peers.places import Place, Port, with_tls
 
 CONNECTIONS: Final = 32
 SLOW: Final = Account(rate=100, window=10)
 ASKED: Final = {"batch": 12_000.0, "singles": 5_000.0}
-NAME: Final = "bench.bank.example"
 
 
 class Way(NamedTuple):
@@ -29,27 +25,10 @@ class Way(NamedTuple):
     place: Place
 
 
-def with_tls(folder: Path, house: House) -> Port:
-    """Give the instance, which does not run yet, a port over TLS, and a certificate to its client `local`."""
-    authority = Authority()
-    root = authority.write(folder)
-    ours = authority.issue("mgate.bank.example").write(folder, "mgate")
-    theirs = authority.issue(NAME, names=(f"dns:{NAME}",)).write(folder, "client")
-    port = free_port()
-    config = house.instance.path / "mgate.toml"
-    text = config.read_text(encoding="utf-8")
-    client = "[push.clients.local]\n"
-    text = text.replace(client, f'{client}certificates = ["dns:{NAME}"]\n')
-    text += f'\n[push.mtls]\nlisten = "127.0.0.1:{port}"\ntls = "bench"\n[tls.bench]\nauthority = "{root}"\n'
-    text += f'certificate = "{ours.certificate}"\nkey_file = "{ours.key}"\n'
-    config.write_text(text, encoding="utf-8")
-    return Port("127.0.0.1", port, root, theirs.certificate, theirs.key, "localhost")
-
-
 def _tls(setting: Setting) -> Said:
     figures: list[Figure] = []
     with House(setting.folder / "house", SLOW) as house:
-        port = with_tls(setting.folder, house)
+        port = with_tls(setting.folder, house.instance)
         house.open(setting.profiler.environment("tls") if setting.profiler else None)
         ways = (Way("mTLS", port), Way("socket", house.socket))
         for kind, connections, messages in (

@@ -30,7 +30,7 @@ def main() -> int:
         folder.mkdir(exist_ok=True)
         _say(f"interop {given.command} --seed {given.seed}, in {folder}")
         if given.command == "schema":
-            status = schema(folder, given.seed, given.examples, more)
+            status = schema(folder, given.seed, given.examples, more, tls=given.tls)
         else:
             status = _capture(folder, given.seed, tuple(given.kinds))
     except Missing as absent:
@@ -71,6 +71,7 @@ def _arguments() -> argparse.ArgumentParser:
         "schema", help="schemathesis over the push API; what is not known here is passed on to it", parents=[trial]
     )
     asked.add_argument("--examples", type=int, default=200, help="most requests of a kind (default 200)")
+    asked.add_argument("--tls", action="store_true", help="over mutual TLS, instead of the socket")
     return parser
 
 
