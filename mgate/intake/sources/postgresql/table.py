@@ -208,7 +208,6 @@ class Table:
 
     def _with_created(self, verb: str) -> dict[str, sql.Composable]:
         made = created_parts(self._columns, f"{verb}: {self._settings.outbox}")
-        made["refused"] = sql.SQL("o.{}::text = 'refused'").format(self._columns.name("status"))
         made["refused"] = sql.SQL("(o.{} = 'refused')").format(self._columns.name("status"))
         return {**self._parts_made, **made, "results": named(self._settings.results or "mgate.results")}
 
