@@ -186,11 +186,27 @@ class TestView:
             assert await bank.keys() == ["1", "9"]
             await bank.ack("taken", "1", "9")
             assert await bank.keys() == []
-        bank.moved += 6
+        bank.moved += 40
         assert await bank.keys() == ["5"]
         await bank.ack("taken", "5")
-        bank.moved += 6
+        bank.moved += 40
         assert await bank.keys() == []
+
+    @claim_in_a_task
+    async def test_a_sweep_over_much_that_was_taken_is_never_in_the_way_of_a_new_row(self, bank: Bank) -> None:
+        assert isinstance(bank, ViewBank)
+        bank.put(*rows(30))
+        assert len(await bank.keys()) == 30
+        await bank.ack("taken", *map(str, range(1, 31)))
+        bank.sql("DELETE FROM mgate.results WHERE key = '27'")  # as if it had not been there when the cursor passed
+        bank.moved += 40
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mgate.intake.sources.postgresql.view.PAGE", 4)
+            bank.put(row(31))
+            claims = [await bank.keys(2) for _ in range(9)]
+        assert claims[0] == ["31"]
+        assert [key for keys in claims for key in keys] == ["31", "27"]
+        assert claims.index(["27"]) == 6
 
     @claim_in_a_task
     async def test_a_source_that_stood_still_goes_on_where_it_had_come(self, bank: Bank) -> None:
@@ -214,7 +230,7 @@ class TestView:
             await alone.ack("taken", "1", "3")
             await alone.ack("refused", "2")
             for _ in range(3):
-                alone.moved += 6
+                alone.moved += 40
                 found = await alone.keys()
                 assert found in (["4"], [])
                 await alone.ack("taken", *found)

@@ -1,54 +1,65 @@
-"""Rows of a view that can be read and not changed: a cursor goes along ``created``, and comes back over a window.
+"""Rows of a view that can be read and not changed: a cursor goes along ``created``, and a second one sweeps behind it.
 
 Rows become visible when they are committed, not when they were written: behind the cursor there may be some that were
-not there when it passed. So it returns every few seconds by as much as a row may be late. What was taken before is left
-out by the result table where there is one, and by memory where there is none; what slips through, after a restart, is
-recognised by its reference, like any row that comes twice.
+not there when it passed. So a sweep goes over the window again and again, a page a claim beside the cursor's own, and
+never in its way. What was taken before is left out by the result table where there is one, and by memory where there is
+none; what slips through, after a restart, is recognised by its reference, like any row that comes twice.
 
 How far it had come stands in the result table: the newest ``created`` there, less the window. Without one it begins a
 window ago, and what was written during a longer stop is for ``source rewind``.
+
+A page is so many rows of the view, taken or not, so that no statement takes longer because much was taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from psycopg import sql
 
 from mgate.config.sources import CoreSource
 from mgate.intake.sources.postgresql import results as told
-from mgate.intake.sources.postgresql.columns import Columns, named, read, types_of
+from mgate.intake.sources.postgresql.columns import FIELDS, Columns, named, read, types_of
 from mgate.intake.sources.postgresql.reckoning import created_parts, rewind, written
 from mgate.intake.sources.postgresql.results import FINAL, GIVEN, RETURNED
 from mgate.intake.sources.postgresql.session import Session
 from mgate.model.source import Count, Lag, Result, Row
 
 PAGES: Final = 8
-"""Pages that one claim reads at most: what is known already is passed over quickly."""
+"""Pages that the cursor goes on by in one claim, when all that they hold is known."""
 
-RETURN: Final = 5.0
-"""Seconds between two passes over the window."""
+PAGE: Final = 5_000
+"""Rows that one statement looks at."""
 
 MOST_COUNTED: Final = 1_000_000
 
 _PAGE: Final = """
-SELECT false, o.{plain_created}::timestamptz::text, o.{order}::text, {row} FROM {outbox} o
-WHERE o.{plain_created} >= %(at)s::timestamptz::{created_type} AND o.{plain_created} <= clock_timestamp()
-    AND (%(place)s::text IS NULL OR o.{plain_created} > %(at)s::timestamptz::{created_type}
-        OR o.{order} > %(place)s::{order_type})
-    {not_taken}
-ORDER BY o.{plain_created}, o.{order} LIMIT %(most)s
+WITH page AS MATERIALIZED (
+    SELECT o.* FROM {outbox} o
+    WHERE o.{plain_created} >= %(at)s::timestamptz::{created_type} AND o.{plain_created} <= clock_timestamp()
+        AND (%(place)s::text IS NULL OR o.{plain_created} > %(at)s::timestamptz::{created_type}
+            OR o.{order} > %(place)s::{order_type})
+    ORDER BY o.{plain_created}, o.{order} LIMIT %(page)s
+)
+(SELECT 'row' AS what, o.{plain_created}::timestamptz::text, o.{order}::text, {row}
+    FROM page o WHERE true {not_taken} ORDER BY o.{plain_created}, o.{order} LIMIT %(most)s)
+UNION ALL
+(SELECT CASE WHEN (SELECT count(*) FROM page) < %(page)s THEN 'end' ELSE 'more' END,
+        o.{plain_created}::timestamptz::text, o.{order}::text, {nothing}
+    FROM page o ORDER BY o.{plain_created} DESC, o.{order} DESC LIMIT 1)
 """
 _NOT_TAKEN: Final = """
 AND NOT EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.state <> 'returned')
 """
 _WISHES: Final = """
-SELECT true, o.{plain_created}::timestamptz::text, o.{order}::text, {row} FROM {outbox} o
-WHERE o.{plain_created} >= (clock_timestamp() - make_interval(secs => %(window)s))::{created_type} AND {cancel}
-    AND o.{key}::text || '/' || {version} <> ALL (%(known)s::text[]) {taken}
-ORDER BY o.{plain_created}, o.{order} LIMIT %(most)s
+UNION ALL
+(SELECT 'wish', o.{plain_created}::timestamptz::text, o.{order}::text, {row} FROM (
+        SELECT o.* FROM {outbox} o
+        WHERE o.{plain_created} >= (clock_timestamp() - make_interval(secs => %(window)s))::{created_type} AND {cancel}
+        ORDER BY o.{plain_created}, o.{order} OFFSET 0
+    ) o WHERE o.{key}::text || '/' || {version} <> ALL (%(known)s::text[]) {taken} LIMIT %(most)s)
 """
 _TAKEN: Final = """
 AND EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version}
@@ -57,10 +68,8 @@ AND EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = 
 _START: Final = """
 SELECT least(clock_timestamp() - make_interval(secs => %(window)s), {known})::text
 """
-_BACK: Final = sql.SQL(
-    "SELECT b.at::text, b.at <= %(at)s::timestamptz FROM"
-    " (SELECT coalesce(%(before)s::timestamptz, clock_timestamp() - make_interval(secs => %(window)s)) AS at) b"
-)
+_BEFORE: Final = sql.SQL("SELECT %(before)s::timestamptz <= %(at)s::timestamptz")
+_WINDOW: Final = sql.SQL("SELECT (clock_timestamp() - make_interval(secs => %(window)s))::text")
 _AT: Final = sql.SQL("SELECT to_timestamp(%(since)s)::text")
 _KNOWN: Final = """
 (SELECT max(r.created) - make_interval(secs => %(window)s) FROM {results} r WHERE r.state <> 'returned'),
@@ -99,6 +108,26 @@ class Given:
     before: Place
 
 
+@dataclass(slots=True)
+class _Taking:
+    """One claim as it goes on.
+
+    Attributes:
+        behind: customers whose rows must wait, because an older one is with somebody.
+        stay: where the cursor stays, before the first row that had to be passed over; None: it goes on.
+    """
+
+    rows: list[Row]
+    most: int
+    behind: set[str]
+    now: float
+    stay: Place | None = None
+
+    @property
+    def full(self) -> bool:
+        return len(self.rows) >= self.most
+
+
 class View:
     """Takes rows of one view; lives as long as its source, over all sessions.
 
@@ -112,7 +141,8 @@ class View:
         self._seconds = seconds
         self._cursor: Place | None = None
         self._caught_up = False
-        self._back_at = seconds()
+        self._sweep: Place | None = None
+        self._swept_at = seconds()
         self._given: dict[_Identity, Given] = {}
         self._taken: dict[_Identity, float] = {}
         self._told: dict[_Identity, float] = {}
@@ -139,42 +169,28 @@ class View:
         parts["taken"] = sql.SQL(_TAKEN if tells else "").format(**parts)
         parts["known"] = sql.SQL(_KNOWN if tells else "NULL").format(**parts)
         parts["begun"] = sql.SQL("true")
+        parts["nothing"] = sql.SQL(", ").join([sql.NULL] * len(FIELDS))
         parts["refused"] = sql.SQL(_REFUSED if tells else "false").format(**parts)
         self._parts = parts
         self._page = sql.SQL(_PAGE).format(**parts)
-        self._first_page = sql.SQL("({}) UNION ALL ({})").format(self._page, sql.SQL(_WISHES).format(**parts))
-        if not columns.has("cancel"):
-            self._first_page = self._page
+        self._first_page = sql.SQL(_PAGE + (_WISHES if columns.has("cancel") else "")).format(**parts)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
 
     async def claim(self, session: Session, most: int) -> list[Row]:
         """See ``model.source.Source``."""
         now = self._seconds()
-        place = await self._set_out(session, now)
-        rows: list[Row] = []
-        behind = {given.row.customer for given in self._given.values()} - {""}
-        free = True
+        cursor = await self._set_out(session, now)
+        taking = _Taking([], most, {given.row.customer for given in self._given.values()} - {""}, now)
         for number in range(PAGES):
-            size = most - len(rows) + len(self._given)
-            page = await self._read(session, self._page if number else self._first_page, place, size)
-            ahead = [(here, row) for wish, here, row in page if not wish]
-            for _, before, row in (found for found in page if found[0]):
-                self._wish(rows, row, before, now)
-            for here, row in ahead:
-                if not self._known(row):
-                    free = free and len(rows) < most and row.customer not in behind
-                    if len(rows) == most or row.customer in behind:
-                        behind |= {row.customer} - {""}
-                    else:
-                        rows.append(row)
-                        self._give(row, Place(here.at), now)
-                place = here
-                self._cursor = here if free else self._cursor
-            self._caught_up = len(ahead) < size
-            if self._caught_up or len(rows) >= most:
+            statement = self._page if number else self._first_page
+            cursor, self._caught_up = await self._read(session, statement, cursor, taking)
+            if self._caught_up or taking.full:
                 break
-        return rows
+        self._cursor = taking.stay or cursor
+        if self._caught_up and not taking.full:
+            await self._go_over(session, taking)
+        return taking.rows
 
     async def ack(self, session: Session, results: Sequence[Result]) -> None:
         """See ``model.source.Source``."""
@@ -220,46 +236,91 @@ class View:
     # ---- the cursor ------------------------------------------------------------------------------------------------
 
     async def _set_out(self, session: Session, now: float) -> Place:
-        """Where to read from now: at the start what was known then, and every few seconds a window back."""
+        """Where to read from now: at the start what was known then."""
         for given in [given for given in self._given.values() if given.until <= now]:
             del self._given[given.row.key, given.row.version]
             await self._go_back(session, given.before)
-        window = {"window": self._settings.window + RETURN}
         if self._cursor is None:
-            ((at,),) = await session.rows("claim", sql.SQL(_START).format(**self._parts), window)
-            self._cursor, self._back_at = Place(str(at)), now
-        elif self._caught_up and now - self._back_at >= RETURN:
-            await self._go_back(session, None)
-            self._back_at = now
-            old = now - 2 * window["window"]
-            self._taken = {identity: at for identity, at in self._taken.items() if at > old}
-            self._told = {identity: at for identity, at in self._told.items() if at > old}
+            ((at,),) = await session.rows("claim", sql.SQL(_START).format(**self._parts), self._window)
+            self._cursor, self._swept_at = Place(str(at)), now
         return self._cursor
 
-    async def _go_back(self, session: Session, before: Place | None) -> None:
-        """To that place, or with None to the begin of the window, if the cursor is further; the database compares."""
+    async def _go_over(self, session: Session, taking: _Taking) -> None:
+        """The sweep's next page, when the cursor has nothing left to do."""
+        if self._sweep is None:
+            if taking.now - self._swept_at < self._pause:
+                return
+            ((at,),) = await session.rows("claim", _WINDOW, self._window)
+            self._sweep, self._swept_at = Place(str(at)), taking.now
+            self._forget(taking.now)
+        behind = replace(taking, stay=None)
+        place, over = await self._read(session, self._page, self._sweep, behind)
+        self._sweep = behind.stay or (None if over else place)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds from one sweep's begin to the next."""
+        return min(30.0, max(5.0, self._settings.window / 20))
+
+    @property
+    def _window(self) -> dict[str, float]:
+        """So far back a row may come: it may be a sweep until it is found."""
+        return {"window": self._settings.window + 2 * self._pause}
+
+    def _forget(self, now: float) -> None:
+        old = now - 2 * self._window["window"]
+        self._taken = {identity: at for identity, at in self._taken.items() if at > old}
+        self._told = {identity: at for identity, at in self._told.items() if at > old}
+
+    async def _go_back(self, session: Session, before: Place) -> None:
+        """To that place, if the cursor is further; the database compares."""
         if self._cursor is None:
             return
-        given = {"window": self._settings.window + RETURN, "at": self._cursor.at, "before": before and before.at}
-        ((at, back),) = await session.rows("claim", _BACK, given)
+        ((back,),) = await session.rows("claim", _BEFORE, {"at": self._cursor.at, "before": before.at})
         if back:
-            self._cursor = Place(str(at))
+            self._cursor = before
 
     async def _read(
-        self, session: Session, statement: sql.Composed, place: Place, size: int
-    ) -> list[tuple[bool, Place, Row]]:  # fmt: skip
-        given = {
-            "at": place.at, "place": place.order, "most": size, "window": self._settings.window, "final": list(FINAL),
-            "known": [f"{key}/{version}" for key, version in self._told],
-        }  # fmt: skip
-        rows = await session.rows("claim", statement, given)
-        return [(wish is True, Place(str(at), str(order)), read(values)) for wish, at, order, *values in rows]
+        self, session: Session, statement: sql.Composed, place: Place, taking: _Taking
+    ) -> tuple[Place, bool]:  # fmt: skip
+        """A page from this place; where to go on, and whether nothing is behind it."""
+        size = taking.most - len(taking.rows) + len(self._given)
+        found = await session.rows(
+            "claim", statement,
+            {
+                "at": place.at, "place": place.order, "most": size, "page": max(PAGE, size), "final": list(FINAL),
+                "window": self._settings.window, "known": [f"{key}/{version}" for key, version in self._told],
+            },
+        )  # fmt: skip
+        over, seen = True, 0
+        for what, at, order, *values in found:
+            here = Place(str(at), str(order))
+            if what == "wish":
+                self._wish(taking, read(values), here)
+            elif what == "row":
+                seen += 1
+                if not self._take(taking, read(values), here):
+                    taking.stay = taking.stay or place
+                place = here
+            else:
+                over = what == "end" and seen < size
+                # Fewer than asked for: all others of the page are taken, and it can be left.
+                place = here if seen < size else place
+        return place, over
 
     # ---- what was given --------------------------------------------------------------------------------------------
 
-    def _known(self, row: Row) -> bool:
+    def _take(self, taking: _Taking, row: Row, here: Place) -> bool:
+        """Take it if it can be taken now; whether it need not be met again."""
         identity = row.key, row.version
-        return identity in self._given or identity in self._taken
+        if identity in self._given or identity in self._taken:
+            return True
+        if taking.full or row.customer in taking.behind:
+            taking.behind |= {row.customer} - {""}
+            return False
+        taking.rows.append(row)
+        self._give(row, Place(here.at), taking.now)
+        return True
 
     def _give(self, row: Row, before: Place, now: float) -> None:
         identity = row.key, row.version
@@ -267,10 +328,10 @@ class View:
         if row.cancel:
             self._told[identity] = now
 
-    def _wish(self, rows: list[Row], row: Row, here: Place, now: float) -> None:
+    def _wish(self, taking: _Taking, row: Row, here: Place) -> None:
         """A row that was taken and is to be cancelled; without a result table only memory knows whether it was."""
         identity = row.key, row.version
-        if identity in self._given or not (self._settings.results or identity in self._taken):
-            return
-        rows.append(row)
-        self._give(row, Place(here.at), now)
+        known = bool(self._settings.results) or identity in self._taken
+        if known and identity not in self._given and not taking.full:
+            taking.rows.append(row)
+            self._give(row, Place(here.at), taking.now)
