@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mgate.peers.bench.stage import free_port
+from mgate.peers.house import free_port
 from mgate.peers.demo.stage import Stage
 from tests.integration.fresh_postgres import FreshServer
 
