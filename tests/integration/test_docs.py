@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import pytest
 
-from mgate.peers.house import free_port
 from mgate.peers.demo.stage import Stage
+from mgate.peers.house import free_port
 from tests.integration.fresh_postgres import FreshServer
 
 ROOT = Path(__file__).resolve().parents[2]
