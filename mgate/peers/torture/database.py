@@ -53,12 +53,13 @@ _SKEW: Final = 7200
 _LOCKED: Final = """
 SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name LIKE 'mgate %' AND wait_event_type = 'Lock'
 """
+# What is assigned to text is taken by PostgreSQL whatever it was: that would break nothing.
 _ALTERED: Final = (
     ("ALTER TABLE mgate.outbox ALTER leased_until TYPE text",
      "ALTER TABLE mgate.outbox ALTER leased_until TYPE timestamptz USING leased_until::timestamptz"),
     ("ALTER TABLE mgate.outbox RENAME recipient TO phone", "ALTER TABLE mgate.outbox RENAME phone TO recipient"),
-    ("ALTER TABLE mgate.results ALTER at TYPE text",
-     "ALTER TABLE mgate.results ALTER at TYPE timestamptz USING at::timestamptz"),
+    ("ALTER TABLE mgate.results ALTER at TYPE bigint USING extract(epoch FROM at)::bigint",
+     "ALTER TABLE mgate.results ALTER at TYPE timestamptz USING to_timestamp(at)"),
 )  # fmt: skip
 _AWAY: Final = frozenset(("unreachable",))
 _SILENT: Final = frozenset(("unreachable", "busy"))
