@@ -53,6 +53,7 @@ _SKEW: Final = 7200
 _LOCKED: Final = """
 SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name LIKE 'mgate %' AND wait_event_type = 'Lock'
 """
+_CLAIMED: Final = "SELECT count(*) FROM mgate.outbox WHERE status IN ('claimed', 'cancelling')"
 # What is assigned to text is taken by PostgreSQL whatever it was: that would break nothing.
 _ALTERED: Final = (
     ("ALTER TABLE mgate.outbox ALTER leased_until TYPE text",
@@ -299,18 +300,26 @@ class Database(Discipline):
         ahead = stage.random.choice((_SKEW, -_SKEW))
         await self._restarted({
             "LD_PRELOAD": str(next(faketime())), "FAKETIME": f"{ahead:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        })  # fmt: skip
+        }, stage)  # fmt: skip
         await self._taken_again(stage)
         found = await asyncio.to_thread(_check, stage.instance.path / "run" / "admin.sock")
         if not any(each.step == "clock" and each.todo for each in found.problems):
             stage.besides.append(f"source check did not say that the database's clock is {ahead} s off")
-        # A lease that was given by a clock which is ahead would last for hours by the right one.
-        await self._bank.until("SELECT count(*) FROM mgate.outbox WHERE status = 'claimed'", "0", TAKEN_AGAIN)
-        await self._restarted({})
+        await self._restarted({}, stage)
 
-    async def _restarted(self, environment: Mapping[str, str]) -> None:
+    async def _restarted(self, environment: Mapping[str, str], stage: Stage) -> None:
+        """Another clock, when nothing is claimed: a lease that one clock gave may last for hours by the other."""
+        admin = stage.instance.path / "run" / "admin.sock"
+        while True:
+            await self._bank.until(_CLAIMED, "0", TAKEN_AGAIN)
+            await asyncio.to_thread(_act, admin, "pause")
+            await stage.spend(0.5)
+            if await self._bank.ask(_CLAIMED) == "0":
+                break
+            await asyncio.to_thread(_act, admin, "resume")
         await asyncio.to_thread(self._bank.primary.stop)
         await asyncio.to_thread(self._bank.primary.start, environment)
+        await asyncio.to_thread(_act, admin, "resume")
 
     async def _altered(self, stage: Stage) -> None:
         there, back = stage.random.choice(_ALTERED)
@@ -384,6 +393,14 @@ def _check(admin: Path) -> _Check:
     asker = Asker(admin)
     try:
         return asker.post(f"/v1/sources/{SOURCE}:check", _Check)
+    finally:
+        asker.close()
+
+
+def _act(admin: Path, act: str) -> None:
+    asker = Asker(admin)
+    try:
+        asker.post(f"/v1/sources/{SOURCE}:{act}", dict[str, object])
     finally:
         asker.close()
 
