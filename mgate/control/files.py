@@ -21,6 +21,11 @@ def missing(config: Config) -> list[Mistake]:
             for mistake in _secret(config, f"sms.{account.name}", "password_file", account.password_file)
         ),
         *(mistake for tls in config.tls for mistake in _identity(config, tls)),
+        *(
+            mistake
+            for webhook in config.webhooks
+            for mistake in _secret(config, f"webhooks.{webhook.name}", "secret_file", webhook.secret_file)
+        ),
     ]
 
 
@@ -35,7 +40,7 @@ def doubts(config: Config) -> list[str]:
 
 
 def _identity(config: Config, tls: Tls) -> Iterator[Mistake]:
-    """The files of an identity; what stands in them the daemon tells, when it starts and in mgatectl certificates."""
+    """The files of an identity; only the daemon, which speaks TLS, can tell what stands in them."""
     section = f"tls.{tls.name}"
     for key, path in (("authority", tls.authority), ("certificate", tls.certificate), ("crl", tls.crl)):
         if path is not None:

@@ -6,17 +6,23 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from mgate import __version__
-from mgate.config import ConfigError, Setting, changed, settings
+from mgate.config import Config, ConfigError, Setting, changed, settings
 from mgate.control import files, tables
 from mgate.control.asked import Asked
 from mgate.control.cli.root import FAILED, common
 from mgate.control.instance import Account, make_instance
 from mgate.control.talk import NotReachable
-from mgate.control.views import ConfigView, VersionView
+from mgate.control.views import ConfigView, ReloadView, VersionView
+
+_NOT_INSIDE: Final = (
+    "of the files of [tls.NAME] only names and modes were looked at, since no daemon runs by this file;"
+    " with mgated running, say this again or mgatectl reload --dry-run: it looks whether they fit together"
+)
 
 
 @click.command()
@@ -62,19 +68,36 @@ def config() -> None:
 @common
 @click.pass_obj
 def config_check(asked: Asked) -> None:
-    """Find every mistake in the configuration; needs no daemon."""
+    """Find every mistake in the configuration; needs no daemon, but only one that runs looks into the files of TLS."""
+    problems: tuple[str, ...] | None = ()
     try:
         tree = asked.tree()
         mistakes, doubts = files.missing(tree), files.doubts(tree)
+        if tree.tls and not mistakes:
+            problems = _inside(asked, tree)
     except ConfigError as error:
         mistakes, doubts = list(error.mistakes), []
+    if problems is None:
+        doubts = [*doubts, _NOT_INSIDE]
     found = [{"section": each.section, "key": each.key, "problem": each.problem} for each in mistakes]
-    asked.say({"file": str(asked.path()), "mistakes": found, "warnings": doubts}, *map(str, mistakes))
+    answer = {"file": str(asked.path()), "mistakes": found, "problems": problems or (), "warnings": doubts}
+    asked.say(answer, *map(str, mistakes), *(problems or ()))
     for doubt in doubts:
         asked.note(f"warning: {doubt}")
-    if mistakes:
+    if mistakes or problems:
         sys.exit(FAILED)
     asked.note(f"{asked.path()}: no mistakes")
+
+
+def _inside(asked: Asked, tree: Config) -> tuple[str, ...] | None:
+    """What the daemon says of this file and the files that it names; None where none runs by it."""
+    try:
+        view = asked.daemon().post("/v1/reload?dry_run=1", ReloadView)
+    except NotReachable:
+        return None
+    if view.file != str(tree.file):
+        return None
+    return (*(f"[{each.section}] {each.key}: {each.problem}" for each in view.mistakes), *view.problems)
 
 
 @config.command("show")

@@ -51,6 +51,14 @@ def test_an_instance_can_be_moved(shell: Shell) -> None:
     assert shell.run("config", "check", "--config", str(moved / "mgate.toml")).exit_code == 0
 
 
+def test_a_made_instance_names_both_ways_to_an_operator_and_waits_for_a_reason(shell: Shell) -> None:
+    shell.init()
+    comment = [line for line in shell.config.read_text().splitlines() if line.startswith("# With TLS")]
+    assert len(comment) == 1
+    assert 'tls = "NAME"' in comment[0]
+    assert "no reason given yet" in read(shell.config).sms[0].plain_tcp
+
+
 def test_init_refuses_a_folder_that_is_not_empty_and_touches_nothing(shell: Shell) -> None:
     (shell.folder / "i").mkdir()
     shell.write("i/diary", "mine")
@@ -132,7 +140,8 @@ def test_config_check_warns_of_a_port_that_is_open_to_every_network(shell: Shell
     assert result.exit_code == 0
     assert "warning: [push.mtls] listen: 0.0.0.0:8443 is every network" in result.stderr
     assert "10.0.0.5" not in result.stderr
-    assert len(shell.json("config", "check")["warnings"]) == 1  # type: ignore[arg-type]  # JSON
+    # The other: no daemon runs that could look into the files of [tls.api].
+    assert len(shell.json("config", "check")["warnings"]) == 2  # type: ignore[arg-type]  # JSON
 
 
 def test_config_check_sees_that_files_of_an_identity_are_missing_or_open_to_everybody(shell: Shell) -> None:
@@ -147,6 +156,43 @@ def test_config_check_sees_that_files_of_an_identity_are_missing_or_open_to_ever
     assert "[tls.bank] certificate: " in said
     assert "keys is not a file" in said
     assert f"[tls.bank] key_file: {key} has mode 0644, open to everybody: chmod 0400" in said
+
+
+def _with_an_identity(shell: Shell) -> None:
+    for name in ("authority.pem", "our.pem", "our.key"):
+        Path(shell.write(f"i/{name}", "")).chmod(0o400)
+    section = '\n[tls.bank]\nauthority = "authority.pem"\ncertificate = "our.pem"\nkey_file = "our.key"\n'
+    shell.config.write_text(shell.config.read_text() + section)
+
+
+def test_config_check_lets_the_daemon_look_whether_a_key_is_its_certificates(shell: Shell, door: Door) -> None:
+    _with_an_identity(shell)
+    problem = "[tls.bank] key_file: our.key is not the key of our.pem"
+    door.reload = ReloadView(str(shell.config), False, (), (), (problem,))
+    result = shell.run("config", "check")
+    assert result.exit_code == 1
+    assert problem in result.stdout
+    assert "no mistakes" not in result.stderr
+    assert shell.json("config", "check", status=1)["problems"] == [problem]
+    assert set(door.asked) == {"POST /v1/reload?dry_run=1"}
+    door.reload = ReloadView(str(shell.config), False, (), (), ())
+    assert shell.run("config", "check").stderr == f"{shell.config}: no mistakes\n"
+
+
+def test_config_check_says_when_nobody_could_look_into_the_files_of_an_identity(shell: Shell) -> None:
+    shell.init()
+    assert shell.run("config", "check").stderr == f"{shell.config}: no mistakes\n"
+    _with_an_identity(shell)
+    result = shell.run("config", "check")
+    assert result.exit_code == 0
+    assert "warning: of the files of [tls.NAME] only names and modes were looked at" in result.stderr
+
+
+def test_config_check_does_not_believe_a_daemon_of_another_file(shell: Shell, door: Door) -> None:
+    _with_an_identity(shell)
+    door.reload = ReloadView("/elsewhere/mgate.toml", False, (), (), ("its own",))
+    result = shell.run("config", "check")
+    assert (result.exit_code, "only names and modes" in result.stderr) == (0, True)
 
 
 def test_config_show_changed_shows_what_differs(shell: Shell) -> None:
