@@ -136,7 +136,8 @@ host = {_quoted(account.host)}
 port = {account.port}
 system_id = {_quoted(account.system_id)}
 password_file = "{_PASSWORD}"
-# mgate cannot speak TLS to an operator yet: put your own reason here why this line is safe without.
+# With TLS: tls = "NAME" in the place of plain_tcp, and a section [tls.NAME]. Without: your own reason why this line is
+# safe, such as an IPsec tunnel to the operator.
 plain_tcp = "no reason given yet: mgatectl init wrote this line"
 binds = {account.binds}
 window = {account.window}
