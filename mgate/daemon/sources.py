@@ -114,7 +114,7 @@ class SourceEars:
 
     def stuck(self, source: str, key: str, error: SourceError) -> None:
         """See ``intake.polling.Ears``."""
-        self._log(Event.SOURCE_ROW_STUCK, client=source, detail=f"row {key}: {error}; {error.todo}")
+        self._log(Event.SOURCE_ROW_STUCK, client=source, detail=f"row {key}: {_whole(error)}")
 
     def bug(self, source: str, error: Exception) -> None:
         """See ``intake.polling.Ears``."""
@@ -306,7 +306,7 @@ class Sources:
     def _failure(self, failure: Failure) -> Failed:
         error = failure.value
         if isinstance(error, SourceError):
-            return Failed(503, error.reason, f"{error}; {error.todo}" if error.todo else str(error))
+            return Failed(503, error.reason, _whole(error))
         if isinstance(error, CallRefused):
             return Failed(503 if error.reason in {"open", "busy"} else 422, error.reason, str(error))
         if failure.check(CancelledError):
@@ -382,6 +382,11 @@ def _view(one: One) -> SourceView:
 def _problem(error: SourceError) -> Problem:
     step, who = _STEP.get(error.reason, "read"), _WHO.get(error.reason, "mgate")
     return Problem(step=step, who=who, problem=str(error), todo=error.todo)
+
+
+def _whole(error: SourceError) -> str:
+    """What happened and what to do, as one sentence."""
+    return f"{str(error).rstrip('.')}; {error.todo}" if error.todo else str(error)
 
 
 def _own_problems(one: One) -> list[Problem]:

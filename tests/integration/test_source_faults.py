@@ -6,15 +6,25 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
+import msgspec
+import psycopg
 import pytest
 from twisted.internet.defer import Deferred
 
+from mgate.intake.sources.postgresql import PostgreSQL
+from mgate.intake.sources.postgresql.errors import source_error
+from mgate.intake.sources.postgresql.gate import IdentityGate
 from mgate.model.source import SourceError
+from mgate.net.tls import Identity
 from tests.conformance.source import BEGAN, row, rows
 from tests.integration.instance import until
-from tests.integration.outbox import Databases, OutboxBank
-from tests.integration.postgres import Cluster
+from tests.integration.outbox import REACTOR, Databases, OutboxBank
+from tests.integration.postgres import ROLE, Cluster
+from tests.pki import Authority
 
 FILES = ("2-outbox.sql", "3-results.sql")
 Test = Callable[[OutboxBank], Coroutine[object, object, None]]
@@ -202,7 +212,7 @@ async def test_a_column_that_goes_is_named_and_one_that_comes_back_is_found(bank
             assert error.reason == "mismatch"
             assert "body" in str(error)
         (problem,) = await bank.source.survey()
-        assert (problem.step, problem.who) == ("mapping", "dba")
+        assert (problem.step, problem.who) == ("mapping", "mgate")
         assert "no column body for text" in problem.problem
     finally:
         bank.sql("ALTER TABLE mgate.outbox RENAME message_text TO body")
@@ -261,6 +271,10 @@ async def test_every_problem_is_found_at_once(bank: OutboxBank) -> None:
     ):  # fmt: skip
         assert words in said
     assert len(problems) == 5
+    assert 'ALTER COLUMN "expires" TYPE timestamptz USING "expires"::timestamptz' in said
+    who = {each.who for each in problems if "no column sender" in each.problem}
+    assert who == {"mgate"}
+    assert not any("source check" in each.todo for each in problems)
 
 
 @in_a_task
@@ -296,6 +310,37 @@ async def test_a_server_with_another_name_is_refused_before_a_word(bank: OutboxB
 
 
 @in_a_task
+async def test_our_own_files_at_fault_are_our_own_affair_and_named(bank: OutboxBank) -> None:
+    tls = msgspec.structs.replace(bank.identity.tls, certificate=Path("/nowhere/mgate.pem"))
+    gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None), REACTOR)
+    (problem,) = await PostgreSQL(bank.settings, gate, "mgate-1", time.time).survey()
+    assert (problem.step, problem.who) == ("certificate", "mgate")
+    assert "/nowhere/mgate.pem" in problem.todo
+    assert "source check" not in problem.todo
+
+
+@in_a_task
+async def test_an_authority_that_the_server_does_not_know_is_for_its_ssl_ca_file(bank: OutboxBank) -> None:
+    folder = Path(mkdtemp(prefix="x"))
+    try:
+        files = Authority("Elsewhere").issue(ROLE, names=("dns:mgate.bank.example",), usage=("client",))
+        shown = files.write(folder, ROLE)
+        tls = msgspec.structs.replace(bank.identity.tls, certificate=shown.certificate, key_file=shown.key)
+        gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None), REACTOR)
+        (problem,) = await PostgreSQL(bank.settings, gate, "mgate-1", time.time).survey()
+    finally:
+        rmtree(folder)
+    assert (problem.step, problem.who) == ("certificate", "dba")
+    assert "ssl_ca_file" in problem.todo
+
+
+@pytest.mark.parametrize("way", ["Ident", "Peer", "LDAP", "GSSAPI", "password"])
+def test_another_way_in_is_named_as_a_line_of_pg_hba(way: str) -> None:
+    error = source_error(psycopg.OperationalError(f'FATAL:  {way} authentication failed for user "mgate"'), "connect")
+    assert (error.reason, "pg_hba.conf" in error.todo) == ("refused", True)
+
+
+@in_a_task
 async def test_a_role_or_database_that_is_not_there_is_said(bank: OutboxBank) -> None:
     stranger = OutboxBank(bank.cluster, bank.database, user="stranger")
     error = await refused(stranger.claim())
@@ -305,6 +350,7 @@ async def test_a_role_or_database_that_is_not_there_is_said(bank: OutboxBank) ->
     nowhere = OutboxBank(bank.cluster, "nowhere")
     error = await refused(nowhere.claim())
     assert (error.reason, "database" in error.todo) == ("mismatch", True)
+    assert [each.who for each in await nowhere.source.survey()] == ["mgate"]
 
 
 @in_a_task

@@ -14,7 +14,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from mgate.intake.sources.postgresql.gate import CertificateRefused, IdentityGate
+from mgate.intake.sources.postgresql.errors import CertificateRefused
+from mgate.intake.sources.postgresql.gate import IdentityGate
 from mgate.intake.sources.postgresql.session import connect_to
 from mgate.model.source import SourceError
 from mgate.net.tls import POSTGRESQL, Identity, Prelude, TlsRefused, Word

@@ -14,11 +14,14 @@ from mgate.model.source import SourceError
 
 _LONGEST: Final = 300
 
-_GRANTS: Final = (
-    "as the owner: GRANT what etc/sql/postgresql grants to the role; mgatectl source check lists what is missing"
+_GRANTS: Final = "as the owner: GRANT what etc/sql/postgresql grants to the role"
+_MAPPING: Final = (
+    "compare tables, columns and their types with etc/sql/postgresql: ALTER what differs, or map it in [sources.NAME]"
 )
-_MAPPING: Final = "compare tables and columns with [sources.NAME] columns; mgatectl source check lists every difference"
-_VALUES: Final = "look for a column whose type or content is not what etc/sql/postgresql says: mgatectl source check"
+_VALUES: Final = (
+    "look for a column whose type or content is not what etc/sql/postgresql says, and ALTER it; or map another column"
+    " in [sources.NAME] columns"
+)
 _LOCKS: Final = (
     "find who holds the lock: SELECT pid, query FROM pg_stat_activity WHERE wait_event_type = 'Lock'; mgate asks again"
 )
@@ -30,7 +33,19 @@ _CERTIFICATE: Final = (
     " name of mgate's certificate must be its name"
 )
 
-_ALERT: Final = "mgatectl source check says what is wrong with the certificates"
+_HBA: Final = (
+    "pg_hba.conf lets this role in by another way than its certificate: above that line it needs"
+    " `hostssl DATABASE ROLE ADDRESS cert clientcert=verify-full`"
+)
+UNKNOWN_CA: Final = (
+    "put the authority of mgate's certificate into the server's ssl_ca_file and reload the server, or give mgate a"
+    " certificate of an authority that stands there"
+)
+_ALERT: Final = (
+    "renew or replace mgate's certificate: the server's log says what it has against it, and openssl x509 -text shows"
+    " its dates and usages"
+)
+_VERIFY: Final = "renew the server's certificate, or mend authority and crl in [tls.NAME]: the words before say which"
 
 _BY_STATE: Final = {
     "42501": ("refused", _GRANTS),
@@ -71,18 +86,35 @@ _VALUE_CLASSES: Final = ("22", "23", "P0")
 
 _WHILE_CONNECTING: Final = (
     ("certificate authentication failed", "refused", _CERTIFICATE),
+    ("Ident authentication failed", "refused", _HBA),
+    ("Peer authentication failed", "refused", _HBA),
+    ("LDAP authentication failed", "refused", _HBA),
+    ("GSSAPI", "refused", _HBA),
+    ("RADIUS authentication failed", "refused", _HBA),
+    ("PAM authentication failed", "refused", _HBA),
     ("pg_hba.conf", "refused", _CERTIFICATE),
     ('role "', "refused", _CERTIFICATE),
-    ("password", "refused", _CERTIFICATE),
+    ("password", "refused", _HBA),
     ('database "', "mismatch", "say the right name in [sources.NAME] database, and GRANT CONNECT on it to the role"),
     ("permission denied for database", "refused", "GRANT CONNECT ON DATABASE to the role"),
     ("too many connections", "busy", "raise CONNECTION LIMIT of the role (8 are needed), or max_connections"),
     ("remaining connection slots", "busy", "raise max_connections of the server, or see who holds them"),
     ("session is read-only", "unreachable", _BY_STATE["25006"][1]),
     ("hot standby", "unreachable", _BY_STATE["25006"][1]),
-    (" alert ", "refused", _ALERT),
-    ("verify failed", "refused", _ALERT),
 )
+_IN_THE_HANDSHAKE: Final = (
+    ("alert unknown ca", "dba", UNKNOWN_CA),
+    (" alert ", "security", _ALERT),
+    ("verify failed", "security", _VERIFY),
+)
+
+
+class CertificateRefused(SourceError):
+    """The server's certificate or ours is not right. ``who``: see ``model.source.Problem``."""
+
+    def __init__(self, who: str, sentence: str, todo: str) -> None:
+        super().__init__("refused", sentence, todo)
+        self.who = who
 
 
 def source_error(error: psycopg.Error, where: str) -> SourceError:
@@ -105,6 +137,9 @@ def _without_state(error: psycopg.Error, where: str) -> SourceError:
             "mismatch", said, "mend the statement in [sources.NAME]: a parameter is missing, or it has no rows"
         )
     said = _short(str(error))
+    for mark, who, todo in _IN_THE_HANDSHAKE:
+        if mark in said:
+            return CertificateRefused(who, f"{where}: {said}", todo)
     for mark, reason, todo in _WHILE_CONNECTING:
         if mark in said:
             return SourceError(reason, f"{where}: {said}", todo)

@@ -9,13 +9,13 @@ from typing import Final
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectError
 
+from mgate.intake.sources.postgresql.errors import UNKNOWN_CA, CertificateRefused
 from mgate.model.source import SourceError
 from mgate.net.tls import POSTGRESQL, Identity, TlsRefused, Word
 
-_BROKEN_OFF: Final = (
-    "see whether the server runs, and what stands between; if it does, mgatectl source check lists what is wrong with"
-    " the certificates"
-)
+_BROKEN_OFF: Final = "see whether the server runs, what its log says of this moment, and what stands between"
+_NO_TLS: Final = "set ssl = on, with ssl_cert_file and ssl_key_file, in the server's postgresql.conf, and restart it"
+_MEND: Final = "mend or renew the certificate that this names"
 
 
 class IdentityGate:
@@ -35,15 +35,24 @@ class IdentityGate:
         try:
             await asked.asFuture(asyncio.get_running_loop())
         except TlsRefused as refused:
-            if refused.word is Word.OTHER:
-                # No certificate was found wrong: most often the server went away, and a proxy before it still listens.
-                raise SourceError("unreachable", f"{host}:{port}: {refused}", _BROKEN_OFF) from refused
-            todo = "mend the certificate that this names; mgatectl source check lists all that is wrong"
-            raise CertificateRefused("refused", f"{host}:{port}: {refused}", todo) from refused
+            raise self._meant(refused, f"{host}:{port}: {refused}") from refused
         except (ConnectError, OSError) as error:
             todo = "see whether the server runs and a firewall lets mgate through to this port"
-            raise SourceError("unreachable", f"{host}:{port}: {str(error) or type(error).__name__}", todo) from error
+            said = str(error).rstrip(".") or type(error).__name__
+            raise SourceError("unreachable", f"{host}:{port}: {said}", todo) from error
 
-
-class CertificateRefused(SourceError):
-    """The server's certificate or ours is not right."""
+    def _meant(self, refused: TlsRefused, said: str) -> SourceError:
+        """Whose affair a refusal is: ours where our own files are at fault, the database's where it does not know us,
+        and the network's where no certificate was found wrong and the line just ended."""
+        if not self._identity.usable:
+            todo = "; ".join(map(str, self._identity.problems)) or "mend the files that [tls.NAME] names"
+            return CertificateRefused("mgate", said, todo)
+        theirs = "the peer refused us" in refused.detail
+        if theirs and refused.word is Word.WRONG_AUTHORITY:
+            return CertificateRefused("dba", said, UNKNOWN_CA)
+        if refused.word is not Word.OTHER or theirs:
+            return CertificateRefused("security", said, _MEND)
+        if "no TLS here" in refused.detail:
+            return SourceError("refused", said, _NO_TLS)
+        # Most often the server went away, and a proxy before it still listens.
+        return SourceError("unreachable", said, _BROKEN_OFF)

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from mgate.config.sources import PROCEDURES, TABLE, VIEW, CoreSource
 from mgate.intake.sources.postgresql.columns import quoted, types_of
-from mgate.intake.sources.postgresql.gate import CertificateRefused
+from mgate.intake.sources.postgresql.errors import CertificateRefused
 from mgate.intake.sources.postgresql.procedures import Procedures
 from mgate.intake.sources.postgresql.session import Connection, Gate, Session, connect_to
 from mgate.intake.sources.postgresql.table import Table
@@ -43,6 +43,7 @@ _UNIQUE: Final = sql.SQL(
 _CLOCK: Final = sql.SQL("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 _TIME_TYPES: Final = ("timestamp", "date")
+_NO_WORDS: Final = ("smallint", "integer", "bigint", "numeric", "boolean", "timestamp", "date", "json", "bytea")
 _WRITTEN: Final = ("status", "lease", "claimed_by")
 _RESULTS: Final = (
     "key", "version", "sequence", "state", "message", "reason", "may_have_been_sent", "at", "channel", "operator",
@@ -102,8 +103,7 @@ class Survey:
         return found
 
     def _failed(self, step: str, error: SourceError) -> None:
-        who = {"network": "network", "certificate": "security"}.get(step, "dba")
-        self._found.append(Problem(step=step, who=who, problem=str(error), todo=error.todo))
+        self._found.append(Problem(step=step, who=_who(step, error), problem=str(error), todo=error.todo))
 
     def _say(self, step: str, problem: str, todo: str, who: str = "dba", *, fatal: bool = True) -> None:
         self._found.append(Problem(step=step, who=who, problem=problem, todo=todo, fatal=fatal))
@@ -201,9 +201,8 @@ class Survey:
         )
         types = await types_of(session, settings.outbox) if known else {}
         if types:
-            for problem, fatal in _differences(settings, types):
-                todo = f'say which column it is in [sources.{settings.name}] columns, or "field=" when there is none'
-                self._say("mapping", f"{settings.outbox}: {problem}", todo, fatal=fatal)
+            for who, problem, todo, fatal in _differences(settings, types):
+                self._say("mapping", f"{settings.outbox}: {problem}", todo, who, fatal=fatal)
         if types and settings.mode == TABLE:
             given = {**_named(settings.outbox), "key": settings.mapped["key"]}
             ((unique,),) = await session.rows("mapping", _UNIQUE, given)
@@ -248,6 +247,14 @@ def _step(error: SourceError) -> str:
     return "network" if error.reason == "unreachable" else "login"
 
 
+def _who(step: str, error: SourceError) -> str:
+    if isinstance(error, CertificateRefused):
+        return error.who
+    # What can be mended in the configuration alone, such as the name of the database, is nobody else's.
+    ours = error.todo.startswith(("say the right name in [sources.", "mend the statement in [sources."))
+    return "network" if step == "network" else ("mgate" if ours else "dba")
+
+
 def _place(table: str) -> dict[str, str]:
     schema, name = table.split(".")
     return {"schema": schema, "name": name}
@@ -261,19 +268,39 @@ def _listed(columns: Sequence[str]) -> str:
     return ", ".join(quoted(column) for column in dict.fromkeys(columns))
 
 
-def _differences(settings: CoreSource, types: dict[str, str]) -> Iterator[tuple[str, bool]]:
-    """What the mapping says and the table does not: the words, and whether nothing works with it."""
+def _differences(settings: CoreSource, types: dict[str, str]) -> Iterator[tuple[str, str, str, bool]]:
+    """What the mapping says and the table does not: who mends it, the words, how, and whether nothing works with it."""
     marks = _WRITTEN if settings.mode == VIEW else ()
     for field, column in settings.mapped.items():
         if field in marks:
             continue
-        kind = types.get(column)
+        kind, wanted = types.get(column), _wanted(field)
         if kind is None:
-            yield f"there is no column {column} for {field}", True
-        elif field in {"expires", "not_before", "created", "lease"} and not kind.startswith(_TIME_TYPES):
-            yield f"{column} for {field} is {kind}, and must be a timestamp", True
-        elif field in {"expires", "not_before", "created", "lease"} and "with time zone" not in kind:
-            yield (
-                f"{column} for {field} is {kind}: it is read in {settings.time_zone}, where an hour comes twice a year",
-                False,
+            todo = f"say which column it is in [sources.{settings.name}] columns"
+            todo += "" if field in ("key", "to", "text", "status", "lease") else f', or "{field}=" when there is none'
+            yield "mgate", f"there is no column {column} for {field}", todo, True
+        elif wanted == "timestamptz" and not kind.startswith(_TIME_TYPES):
+            yield "dba", f"{column} for {field} is {kind}, and must be a timestamp", _altered(settings, column), True
+        elif wanted == "timestamptz" and "with time zone" not in kind:
+            said = (
+                f"{column} for {field} is {kind}: it is read in {settings.time_zone}, where an hour comes twice a year"
             )
+            yield "dba", said, _altered(settings, column, settings.time_zone), False
+        elif wanted == "text" and kind.startswith(_NO_WORDS):
+            todo = _altered(settings, column, to="text")
+            yield "dba", f"{column} for {field} is {kind}, and must hold words, as text does", todo, True
+
+
+def _wanted(field: str) -> str:
+    if field in {"expires", "not_before", "created", "lease"}:
+        return "timestamptz"
+    return "text" if field == "status" else ""
+
+
+def _altered(settings: CoreSource, column: str, zone: str = "", to: str = "timestamptz") -> str:
+    """The statement that gives the column its type, or where it is given in a view."""
+    name = quoted(column)
+    cast = f"{name} AT TIME ZONE '{zone}'" if zone else f"{name}::{to}"
+    if settings.mode == VIEW:
+        return f"let the view {settings.outbox} give ({cast}) AS {name}"
+    return f"ALTER TABLE {quoted(settings.outbox)} ALTER COLUMN {name} TYPE {to} USING {cast};"
