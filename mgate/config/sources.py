@@ -144,6 +144,7 @@ class CoreSource(msgspec.Struct, frozen=True, kw_only=True):
         default_class, default_sender: for rows that name none; empty for none.
         default_country: the ISO 3166 country whose national formats are read; empty: E.164 only.
         numbers: how numbers may be written.
+        rate: rows a second; 0 for no limit.
         calls: statements that may be run by their name.
     """
 
@@ -176,6 +177,7 @@ class CoreSource(msgspec.Struct, frozen=True, kw_only=True):
     default_sender: Annotated[str, _SENDER_OR_NONE] = ""
     default_country: Annotated[str, Country()] = ""
     numbers: Annotated[tuple[str, ...], ListOf(OneOf(NUMBER_FORMS))] = NUMBER_FORMS[:-1]
+    rate: Annotated[int, Whole(0, 100_000, "rows a second, 0 for no limit")] = 0
     calls: tuple[SourceCall, ...] = ()
 
     @property

@@ -16,6 +16,7 @@ class SourceView(msgspec.Struct, frozen=True):
         place: the hosts and the database.
         state: a word of ``telemetry.SOURCE_STATES``.
         reason, detail, todo: why it fails or is held, and what to do; empty when it is well.
+        next_try: seconds until the next try where it fails or is held; -1 when it is well.
         waiting, oldest: rows that waited when that was last looked at, and the age of the oldest; -1 before.
         refused: rows, by reason. ``unread``: how many of them for their numbers.
     """
@@ -28,6 +29,7 @@ class SourceView(msgspec.Struct, frozen=True):
     reason: str
     detail: str
     todo: str
+    next_try: float
     waiting: int
     oldest: float
     claimed: int
@@ -63,7 +65,8 @@ class CheckView(msgspec.Struct, frozen=True):
 
 
 class LagView(msgspec.Struct, frozen=True):
-    """How far a source is behind. ``clock_difference``: the database's clock less ours."""
+    """How far a source is behind. ``clock_difference``: the database's clock less ours. ``waiting``: -1 where it cannot
+    be known, in mode ``procedures``."""
 
     source: str
     waiting: int

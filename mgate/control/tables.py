@@ -155,9 +155,13 @@ def source_table(sources: Iterable[SourceView]) -> Table:
             str(sum(each.refused.values())),
             str(each.returned),
             str(each.unread),
-            "; ".join(part for part in (each.detail, each.todo) if part),
+            "; ".join(part for part in (each.detail, each.todo, _next_try(each)) if part),
         )
     return table
+
+
+def _next_try(source: SourceView) -> str:
+    return f"next try in {span(source.next_try)}" if source.next_try >= 0 else ""
 
 
 def problem_table(view: CheckView) -> Table:

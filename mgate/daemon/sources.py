@@ -53,7 +53,7 @@ AGAIN: Final = 10.0
 """Seconds after which a poller that ended by a mistake of ours is started again."""
 
 _SOFT: Final = frozenset({
-    "batch", "poll", "classes", "default_class", "senders", "default_sender", "default_country", "numbers",
+    "batch", "poll", "classes", "default_class", "senders", "default_sender", "default_country", "numbers", "rate",
 })  # fmt: skip
 """What a source takes up without another connection."""
 
@@ -217,8 +217,11 @@ class Sources:
                 self._begin(source, succeed(None))
             elif _hard(before.config) != _hard(source):
                 self._begin(source, before.stop(), paused=before.poller.paused)
-            elif before.config != source:
-                before.apply(source)
+            else:
+                if before.config != source:
+                    before.apply(source)
+                # Whoever says reload may have mended what the database disliked, such as the files of its identity.
+                before.poller.try_again()
 
     def _begin(self, source: CoreSource, after: Deferred[None], *, paused: bool = False) -> None:
         one = self._all[source.name] = One(source, self._around, self._ears)
@@ -265,6 +268,8 @@ class Sources:
                 found = list(await one.line.survey())
             except SourceError as error:
                 found = [_problem(error)]
+            if not any(problem.fatal for problem in found):
+                one.poller.try_again()
             return CheckView(name, tuple(_shown(each) for each in (*found, *_own_problems(one))))
 
         self._tell(look(), answer)
@@ -334,6 +339,7 @@ def rules_of(source: CoreSource) -> RowRules:
         None if "*" in source.senders else frozenset(source.senders),
         source.default_sender or None,
         country,
+        float(source.rate) or None,
     )
     numbers = Normaliser(country, frozenset(FORM_BY_WORD[word] for word in source.numbers))
     traffic = CLASS_BY_WORD[source.default_class] if source.default_class else None
@@ -367,6 +373,7 @@ def _view(one: One) -> SourceView:
         reason=trouble.why if trouble else "",
         detail=trouble.sentence if trouble else "",
         todo=trouble.todo if trouble else "",
+        next_try=round(poller.next_try, 1),
         waiting=poller.lag.waiting if poller.lag else -1,
         oldest=round(poller.lag.oldest, 3) if poller.lag else -1.0,
         claimed=int(numbers.claimed.n),

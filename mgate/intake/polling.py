@@ -138,6 +138,11 @@ class Poller:
         return "failing" if self.fault else "held" if self.full else "running"
 
     @property
+    def next_try(self) -> float:
+        """Seconds until the next try, while the database fails or the spool has no room; -1.0 otherwise."""
+        return max(0.0, self._not_before - _now()) if self.state in {"failing", "held"} else -1.0
+
+    @property
     def out(self) -> int:
         """Batches whose rows are claimed and not marked."""
         return len(self._out) + bool(self._settled)
@@ -157,6 +162,11 @@ class Poller:
         self._not_before = float("-inf")
         self._drop_announced()
         self._tell()
+
+    def try_again(self) -> None:
+        """Somebody may have mended the database: where it fails, its back-off is over. A rate is kept."""
+        if self.fault is not None:
+            self.wake()
 
     def finish(self) -> None:
         """Claim nothing more; `run` returns when what is claimed is marked."""

@@ -86,11 +86,12 @@ def source_lag(asked: Asked, name: str) -> None:
     """Ask the database how many rows wait, how old the oldest is, and what its clock says."""
     view = asked.daemon().post(_path(name, "lag"), LagView)
     oldest = f", the oldest for {tables.span(view.oldest)}" if view.waiting else ""
+    known = view.waiting >= 0
+    wait = f"{view.waiting} rows wait{oldest}" if known else "how many rows wait is not known in mode procedures"
     ahead = "ahead of" if view.clock_difference >= 0 else "behind"
     asked.say(
         view,
-        f"{view.waiting} rows wait{oldest}\n"
-        f"the database's clock is {abs(view.clock_difference):.1f} s {ahead} this machine's",
+        f"{wait}\nthe database's clock is {abs(view.clock_difference):.1f} s {ahead} this machine's",
     )
 
 

@@ -126,3 +126,13 @@ def test_a_source_comes_goes_and_changes_without_a_restart(tmp_path: Path) -> No
 def test_the_words_of_numbers_are_those_that_the_normaliser_knows() -> None:
     assert list(NUMBER_FORMS) == list(FORM_BY_WORD)
     assert {FORM_BY_WORD[word] for word in NUMBER_FORMS[:-1]} == USUAL
+
+
+def test_a_source_has_a_rate_that_a_running_daemon_takes_up(tmp_path: Path) -> None:
+    running = read(written(tmp_path, TLS + LEAST))
+    assert running.sources[0].rate == 0
+    wanted = read(written(tmp_path, TLS + LEAST + "rate = 50"))
+    assert differences(running, wanted) == [Change("sources.core", "rate", 0, 50, When.AT_ONCE)]
+    assert taken_up(running, wanted) == wanted
+    with pytest.raises(ConfigError, match=r"rows a second, 0 for no limit"):
+        read(written(tmp_path, TLS + LEAST + "rate = -1"))

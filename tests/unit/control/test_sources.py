@@ -46,6 +46,8 @@ class Board:
         self.counts: dict[str, int] = {}
         self.rows: tuple[dict[str, object], ...] = ({"amount": "10.00", "currency": None},)
         self.failed: Failed | None = None
+        self.detail, self.next_try = "", -1.0
+        self.waiting = 3
 
     def names(self) -> Sequence[str]:
         return ("core",)
@@ -54,7 +56,8 @@ class Board:
         return (
             SourceView(
                 name="core", dialect="postgresql", mode="table", place="db1.bank.example:5432/core", state=self.state,
-                reason="", detail="", todo="", waiting=3, oldest=4.5, claimed=9, taken=7, duplicates=1, returned=0,
+                reason="", detail=self.detail, todo="", next_try=self.next_try,
+                waiting=3, oldest=4.5, claimed=9, taken=7, duplicates=1, returned=0,
                 refused={"landline": 2}, unread=2, calls=("balance",),
             ),
         )  # fmt: skip
@@ -73,7 +76,7 @@ class Board:
         answer(CheckView(name, self.problems))
 
     def measure(self, name: str, answer: Answer[LagView]) -> None:
-        answer(self.failed or LagView(name, 3, 75.0, -2.25))
+        answer(self.failed or LagView(name, self.waiting, 75.0, -2.25))
 
     def rewind(self, name: str, since: float, dry_run: bool, answer: Answer[RewoundView]) -> None:
         self.asked.append((since, dry_run))
@@ -150,6 +153,12 @@ def test_list_shows_how_each_stands(hall: Hall) -> None:
     assert json.loads(run("list", "--json").stdout)["sources"][0]["refused"] == {"landline": 2}
 
 
+def test_list_shows_when_a_source_that_fails_is_tried_next(hall: Hall, board: Board) -> None:
+    assert "next try" not in run("list").stdout
+    board.detail, board.next_try = "db1 does not answer", 42.0
+    assert "db1 does not answer; next try in 42 s" in run("list").stdout
+
+
 def test_pause_and_resume_are_done_and_noted(hall: Hall, board: Board) -> None:
     assert "paused" in run("pause", "core").stdout
     assert board.state == "paused"
@@ -183,6 +192,11 @@ def test_lag_says_what_the_database_says(hall: Hall, board: Board) -> None:
     assert "the database's clock is 2.2 s behind this machine's" in run("lag", "core").stdout
     board.failed = Failed(503, "unreachable", "db1 does not answer; ask the network team")
     assert "ask the network team (unreachable)" in run("lag", "core", status=1).stderr
+
+
+def test_lag_says_that_procedures_do_not_tell_it(hall: Hall, board: Board) -> None:
+    board.waiting = -1
+    assert run("lag", "core").stdout.startswith("how many rows wait is not known in mode procedures\n")
 
 
 def test_rewind_shows_what_it_would_be_and_asks(hall: Hall, board: Board) -> None:

@@ -276,6 +276,68 @@ def test_lag_rewind_and_calls_are_asked_of_the_database() -> None:
     play(act())
 
 
+async def _failing_for_long(office: Office) -> None:
+    """Its source has failed so often that the next try is most of a minute away; it answers from now on."""
+    source = office.opened[0]
+    for verb in ("claim", "lag"):
+        source.fail(verb, DOWN, 1000)
+    office.sources.start()
+    for _ in range(1200):
+        await asyncio.sleep(0.5)
+        if office.sources.views()[0].next_try > LONGEST / 2 - 1.0:
+            break
+    assert office.sources.views()[0].next_try > 5.0
+    source._failing.clear()
+    source.put(a_row(1))
+
+
+def test_a_check_that_finds_nothing_fatal_ends_the_wait_of_a_source_that_failed() -> None:
+    async def act() -> None:
+        office = Office(CORE)
+        await _failing_for_long(office)
+        office.opened[0].fail("survey", DOWN)
+        await told(lambda answer: office.sources.check("core", answer))
+        await asyncio.sleep(1.0)
+        assert not office.spool.kept
+        await told(lambda answer: office.sources.check("core", answer))
+        await asyncio.sleep(1.0)
+        assert len(office.spool.kept) == 1
+        view = office.sources.views()[0]
+        assert (view.state, view.next_try) == ("running", -1.0)
+        await office.stop()
+
+    play(act())
+
+
+def test_a_reload_ends_the_wait_of_a_source_that_failed() -> None:
+    async def act() -> None:
+        office = Office(CORE)
+        await _failing_for_long(office)
+        office.apply(CORE)
+        await asyncio.sleep(1.0)
+        assert len(office.spool.kept) == 1
+        await office.stop()
+
+    play(act())
+
+
+def test_a_rate_is_kept_from_the_next_claim_on_and_over_checks() -> None:
+    async def act() -> None:
+        office = Office(CORE)
+        office.sources.start()
+        await asyncio.sleep(1.5)
+        office.apply(other(CORE, rate=10))
+        office.opened[0].put(*map(a_row, range(200)))
+        for _ in range(10):
+            await asyncio.sleep(1.0)
+            await told(lambda answer: office.sources.check("core", answer))
+        assert 90 <= len(office.spool.kept) <= 130
+        assert len(office.opened) == 1
+        await office.stop()
+
+    play(act())
+
+
 def test_what_fails_is_told_with_its_reason() -> None:
     async def act() -> None:
         office = Office(CORE)
