@@ -277,6 +277,53 @@ async def test_every_problem_is_found_at_once(bank: OutboxBank) -> None:
     assert not any("source check" in each.todo for each in problems)
 
 
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize(
+    ("broken", "mended", "said"),
+    [
+        ("DROP CONSTRAINT results_pkey", "ADD PRIMARY KEY (key, version)", "42P10"),
+        ("ALTER reason TYPE varchar(5)", "ALTER reason TYPE text", "reason is character varying(5), and needs 40"),
+        ("ALTER sequence TYPE integer", "ALTER sequence TYPE bigint", "22003"),
+        ("ADD CHECK (state <> 'undelivered')", "DROP CONSTRAINT results_state_check", "results_state_check"),
+    ],
+)
+def test_results_that_could_not_be_written_are_found_before_there_is_one(
+    bank: OutboxBank, waits: bool, broken: str, mended: str, said: str
+) -> Deferred[None]:
+    async def look() -> None:
+        if waits:
+            bank.put(row(1))
+        bank.sql(f"ALTER TABLE mgate.results {broken}")
+        try:
+            (problem,) = await bank.source.survey()
+        finally:
+            bank.sql(f"ALTER TABLE mgate.results {mended}")
+        assert (said in problem.problem, problem.who, problem.fatal) == (True, "dba", True)
+        assert list(await bank.source.survey()) == []
+        assert bank.results() == {}
+        assert await bank.keys() == (["1"] if waits else [])
+
+    return bank.run(look())
+
+
+@in_a_task
+async def test_missing_indexes_and_announcements_are_warned_of_and_the_statements_mend_them(bank: OutboxBank) -> None:
+    bank.settings = msgspec.structs.replace(bank.settings, notify="mgate_outbox")
+    bank.source = bank.open()
+    bank.sql("DROP INDEX mgate.outbox_open, mgate.outbox_customer")
+    problems = await bank.source.survey()
+    assert [(each.who, each.fatal) for each in problems] == [("dba", False)] * 3
+    for problem in problems[:2]:
+        bank.sql(problem.todo)
+    (silent,) = await bank.source.survey()
+    assert "no trigger on INSERT announces rows on mgate_outbox" in silent.problem
+    bank.cluster.apply("4-notify.sql", database=bank.database)
+    try:
+        assert list(await bank.source.survey()) == []
+    finally:
+        bank.sql("DROP FUNCTION mgate.announce CASCADE")
+
+
 @in_a_task
 async def test_the_role_can_do_nothing_but_its_work(bank: OutboxBank) -> None:
     for statement in (

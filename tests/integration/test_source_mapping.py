@@ -20,6 +20,8 @@ CREATE TYPE "Bank".progress AS ENUM ('new', 'claimed', 'taken', 'refused', 'canc
 CREATE TABLE "Bank"."SMS OUT" (
     "OP_ID" varchar(20) PRIMARY KEY, "PHONE" char(20), "MSG" varchar(500), "WRITTEN" timestamp, "TILL" timestamp,
     "CANCEL_YN" char(1) DEFAULT 'N', "PROGRESS" "Bank".progress DEFAULT 'new', "LEASE" timestamp, "SEQ" serial);
+CREATE INDEX ON "Bank"."SMS OUT" ("SEQ") WHERE "PROGRESS" IN ('new', 'claimed', 'cancelling')
+    OR ("PROGRESS" = 'taken' AND coalesce("CANCEL_YN"::text::boolean, false));
 GRANT SELECT, UPDATE ON "Bank"."SMS OUT" TO mgate;
 INSERT INTO "Bank"."SMS OUT" ("OP_ID", "PHONE", "MSG", "WRITTEN", "TILL") VALUES
     ('A/1', '375291110001', 'Code 482913', '2026-11-22 12:00:00', NULL),

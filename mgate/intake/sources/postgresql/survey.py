@@ -8,6 +8,7 @@ from typing import Final
 from psycopg import sql
 
 from mgate.config.sources import PROCEDURES, TABLE, VIEW, CoreSource
+from mgate.intake.sources.postgresql import fitness
 from mgate.intake.sources.postgresql.columns import quoted, types_of
 from mgate.intake.sources.postgresql.errors import CertificateRefused
 from mgate.intake.sources.postgresql.procedures import Procedures
@@ -172,6 +173,7 @@ class Survey:
         if absent:
             todo = "make it as etc/sql/postgresql/3-results.sql does, or write a result_query"
             self._say("mapping", f"{table} has no column {', '.join(absent)}", todo)
+        self._found += await fitness.narrow(session, table)
 
     async def _exists(self, session: Session, table: str, file: str) -> bool:
         rights = await session.rows("rights", _RIGHTS, _place(table))
@@ -211,11 +213,14 @@ class Survey:
                     f"{settings.outbox}: no unique index has the column {settings.mapped['key']}, the rows' identity"
                 )
                 self._say("mapping", problem, "make one, or two rows of one key are one message", fatal=False)
+            if settings.mapped["status"] in types:
+                self._found += await fitness.slow(session, settings, types)
+            self._found += await fitness.silence(session, settings)
 
     # ---- a dry read ------------------------------------------------------------------------------------------------
 
     async def _read(self, session: Session) -> None:
-        """Claim a row in a transaction that is rolled back: what no catalogue says, such as a bad type, shows here."""
+        """Claim a row and write its results in a transaction that is rolled back: what no catalogue says shows here."""
         settings = self._settings
 
         async def begin(connection: Connection) -> None:
@@ -233,7 +238,7 @@ class Survey:
             way = await View.of(session, settings, lambda: 0.0)
         await session.run("read", begin)
         try:
-            await way.claim(session, 1)
+            await fitness.write(session, settings, way, await way.claim(session, 1))
         except SourceError as error:
             self._failed("read", error)
         finally:
