@@ -233,10 +233,18 @@ class LockedError(Exception):
     """Another daemon runs on this instance."""
 
 
+def make_folders(config: Config) -> None:
+    """The folders of a new spool. Beside an older one a history is never made: where it is gone, so are the references
+    in it, and somebody must be told."""
+    config.spool.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not config.spool.path.exists():
+        config.spool.history.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _lock(config: Config) -> TextIO:
     """Hold the instance: two writers on one spool would send everything twice."""
     path = config.spool.path.with_name("lock")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(config)
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

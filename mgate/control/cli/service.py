@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 
 import click
+from rich.table import Table
 
 from mgate.control import tables
 from mgate.control.asked import Asked
 from mgate.control.cli.root import FAILED, common
-from mgate.control.talk import segment
+from mgate.control.drop_views import DropsView
+from mgate.control.source_views import SourcesView
+from mgate.control.talk import Daemon, segment
 from mgate.control.views import BindsView, FeedsView, QueueView, ReloadView, StatusView
+from mgate.control.way_table import way_table
+from mgate.control.webhook_views import WebhooksView
 
 
 @click.command()
@@ -18,8 +23,19 @@ from mgate.control.views import BindsView, FeedsView, QueueView, ReloadView, Sta
 @click.pass_obj
 def status(asked: Asked) -> None:
     """Show the daemon at a glance."""
-    view = asked.daemon().get("/v1/status", StatusView)
-    asked.say(view, *tables.status_tables(view))
+    daemon = asked.daemon()
+    view = daemon.get("/v1/status", StatusView)
+    # A program asks for them where it wants them.
+    ways = None if asked.as_json else _ways(daemon)
+    asked.say(view, *tables.status_tables(view), *([ways] if ways else []))
+
+
+def _ways(daemon: Daemon) -> Table | None:
+    return way_table(
+        daemon.get("/v1/sources", SourcesView),
+        daemon.get("/v1/drops", DropsView),
+        daemon.get("/v1/webhooks", WebhooksView),
+    )
 
 
 @click.command()

@@ -49,13 +49,17 @@ def webhook_replay(asked: Asked, name: str, dry_run: bool) -> None:
     query = "?dry_run=1" if dry_run else ""
     view = asked.daemon().post(f"/v1/webhooks/{segment(name)}:replay{query}", ReplayView)
     asked.say(view)
-    whole = f"{view.events} events in {view.runs} runs"
+    whole = f"{_count(view.events, 'event')} in {_count(view.runs, 'run')}"
     if dry_run:
         asked.note(f"{name}: would call again {whole}")
     elif view.begun:
         asked.note(f"{name}: calls again {whole}; mgatectl webhook dead {name} shows what is left")
     else:
         asked.note(f"{name}: nothing to call again" if not view.runs else f"{name}: a replay runs already")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @webhook.command("pause")

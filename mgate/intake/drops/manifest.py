@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,21 @@ LARGEST: Final = 16 * 1024
 Form = Literal["auto", "csv", "ndjson"]
 Encoding = Literal["auto", "utf-8", "cp1251", "cp866"]
 Delimiter = Literal["auto", "comma", "semicolon", "tab", "bar"]
+
+
+def _one_of(words: object) -> str:
+    return "one of " + ", ".join(f'"{word}"' for word in get_args(words))
+
+
+_EXPECTED: Final = {
+    "file": "the name of the file, in quotes",
+    "rows": "the number of its rows, from 0 on, without quotes",
+    "sha256": "the file's SHA-256, 64 hexadecimal digits in quotes",
+    "format": _one_of(Form),
+    "encoding": _one_of(Encoding),
+    "delimiter": _one_of(Delimiter),
+}
+"""What each field must be, as the job's programmer is told."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +80,12 @@ def read_manifest(name: str, raw: bytes) -> tuple[Manifest, DataName]:
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    """What is wrong, without what stands there: an unknown key may be anything."""
+    """Which field must be what, without what stands there: an unknown key may be anything."""
     said = str(error)
-    return "it has a field that is not known" if "unknown field" in said else said
+    if "unknown field" in said:
+        return f"it has a field that is not known; known: {', '.join(_EXPECTED)}"
+    for field, expected in _EXPECTED.items():
+        # msgspec names a wrong field by its path, and one that is missing by its name.
+        if said.endswith((f"`$.{field}`", f"missing required field `{field}`")):
+            return f"{field} must be {expected}"
+    return "it must be a JSON object with file, rows and sha256"

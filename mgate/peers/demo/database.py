@@ -102,12 +102,12 @@ def play(stage: Stage, cluster: Cluster, console: Console) -> list[str]:
 
 
 def commands(stage: Stage, cluster: Cluster) -> str:
-    """What to try from another terminal."""
+    """What to try from another terminal. The statements hold nothing that a shell reads within its double quotes."""
     psql = shlex.join([*cluster.psql_command()[:1], *cluster.psql_command()[4:]])
     config = shlex.quote(str(stage.config))
     return (
-        f"{psql} -c {shlex.quote(AGAIN)}\n"
-        f"{psql} -c {shlex.quote(ASK)}\n"
+        f'{psql} -c "{AGAIN}"\n'
+        f'{psql} -c "{ASK}"\n'
         f"export MGATE_CONFIG={config}\ntools/venv mgatectl source list\ntools/venv mgatectl source check {SOURCE}"
     )
 

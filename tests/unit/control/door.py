@@ -71,6 +71,8 @@ class Door(socketserver.ThreadingUnixStreamServer):
         self.paused: set[int] = set()
         self.polls = 0
         self.reload = ReloadView("mgate.toml", True, (), (), ())
+        self.ways: dict[str, list[object]] = {"sources": [], "drops": [], "webhooks": []}
+        self.replay = 1, 1
         self.break_after = 0
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
@@ -152,6 +154,8 @@ class _Answers(BaseHTTPRequestHandler):
                 self._say(200, FeedsView((FeedView("local", "crm", "5f0c1de2a94b7730-2a", 7, BEGIN),)))
             case ["binds"]:
                 self._say(200, self.server.binds())
+            case ["sources" | "drops" | "webhooks" as kind]:
+                self._say(200, {kind: self.server.ways[kind]})
             case ["version"]:
                 self._say(200, {"version": "0.1.0", "python": "3.11.2"})
             case ["messages"]:
@@ -178,6 +182,9 @@ class _Answers(BaseHTTPRequestHandler):
         elif self.path == "/v1/messages":
             result = self.server.push(self.rfile.read(int(self.headers["Content-Length"])), 1)
             self._say(422 if "error" in result else 202, result)
+        elif self.path.startswith("/v1/webhooks/crm:replay"):
+            events, runs = self.server.replay
+            self._say(200, {"name": "crm", "dry_run": False, "runs": runs, "events": events, "begun": True})
         elif self.path.startswith("/v1/reload"):
             self._say(200, self.server.reload)
         elif self.path.startswith("/v1/binds/sms:op-a"):

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from mgate.config import read
+from mgate.control.drop_views import DropView
+from mgate.control.source_views import SourceView
 from mgate.control.views import ChangeView, MistakeView, ReloadView
+from mgate.control.webhook_views import WebhookView
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Keyring
 from tests.unit.control.conftest import Shell
@@ -241,6 +244,36 @@ def test_status_shows_the_daemon_at_a_glance(shell: Shell, door: Door) -> None:
     ):
         assert words in shown
     assert shell.json("status")["alarms"] == ["disk_low"]
+
+
+def test_status_has_a_line_for_each_database_folder_and_webhook_and_none_where_there_is_none(
+    shell: Shell, door: Door
+) -> None:
+    assert "what of it" not in shell.run("status").stdout
+    door.ways = {
+        "sources": [
+            SourceView("core", "postgresql", "table", "db1:5432/core", "failing", "unreachable", "db1 does not answer",
+                       "", 42.0, 3, 4.5, 9, 7, 1, 0, {}, 0, ()),
+            SourceView("till", "postgresql", "procedures", "db1:5432/till", "running", "", "", "", -1.0, -1, -1.0, 9, 5,
+                       1, 0, {}, 0, ()),
+        ],
+        "drops": [DropView("payroll", "drops/payroll", "paused", 2, 0, "", 0.0, "", ())],
+        "webhooks": [WebhookView("crm", "local", "https://crm.bank.example/", "running", "", False, 8, 1, 0.0)],
+    }  # fmt: skip
+    lines = [" ".join(line.split()) for line in shell.run("status").stdout.splitlines()]
+    for line in (
+        "source core failing 3 waiting, 7 taken db1 does not answer",
+        "source till running 5 taken",
+        "drop payroll paused 2 files waiting",
+        "webhook crm running 8 taken, 1 given up",
+    ):
+        assert line in lines
+
+
+def test_a_replay_counts_in_the_singular_where_there_is_one(shell: Shell, door: Door) -> None:
+    assert "crm: calls again 1 event in 1 run; " in shell.run("webhook", "replay", "crm").stderr
+    door.replay = (3, 2)
+    assert "crm: calls again 3 events in 2 runs; " in shell.run("webhook", "replay", "crm").stderr
 
 
 def test_the_feeds_are_shown_by_client(shell: Shell, door: Door) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from mgate.intake.drops.blocks import Limits
 from mgate.intake.drops.course import Stopped
+from mgate.intake.drops.faults import Refused
 from mgate.intake.drops.folder import FolderError
+from mgate.intake.drops.manifest import read_manifest
 from tests.unit.intake.drops.conftest import HEADER, Job, csv_of
 
 
@@ -75,6 +77,34 @@ def test_a_file_that_is_not_what_it_says_is_refused_whole(
     assert reason in "\n".join(job.lines("refused", "a"))
     assert job.names("done") == job.names("work") == job.names("in") == []
     assert "a.manifest.json" in job.names("refused")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"sha256": "no"}, "sha256 must be the file's SHA-256, 64 hexadecimal digits in quotes"),
+        ({"sha256": 7}, "sha256 must be the file's SHA-256, 64 hexadecimal digits in quotes"),
+        ({"rows": "3"}, "rows must be the number of its rows, from 0 on, without quotes"),
+        ({"rows": -1}, "rows must be the number of its rows, from 0 on, without quotes"),
+        ({"format": "xls"}, 'format must be one of "auto", "csv", "ndjson"'),
+        (
+            {"surprise 482913": 1},
+            "it has a field that is not known; known: file, rows, sha256, format, encoding, delimiter",
+        ),
+    ],
+)
+def test_a_wrong_manifest_tells_the_field_and_what_it_must_be(given: dict[str, object], said: str) -> None:
+    right = {"file": "a.csv", "rows": 3, "sha256": "0" * 64}
+    assert read_manifest("a", json.dumps(right).encode())[0].rows == 3
+    with pytest.raises(Refused) as refused:
+        read_manifest("a", json.dumps(right | given).encode())
+    assert str(refused.value) == said
+
+
+def test_a_manifest_without_a_field_tells_what_it_must_be() -> None:
+    with pytest.raises(Refused) as refused:
+        read_manifest("a", b'{"rows": 3, "sha256": "%s"}' % (b"0" * 64))
+    assert str(refused.value) == "file must be the name of the file, in quotes"
 
 
 def test_a_refused_file_tells_the_lines(job: Job) -> None:
