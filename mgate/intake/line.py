@@ -22,6 +22,9 @@ CLOSE_LIMIT: Final = 2.0
 SLACK: Final = 2.0
 """Seconds that a driver has, after its own limit or after a cancellation, to say so."""
 
+_MARKS: Final = frozenset({"taken", "refused", "returned"})
+"""States that the outbox is told."""
+
 _T = TypeVar("_T")
 
 
@@ -38,8 +41,13 @@ class Line:
         return await self._alone("claim", self._source.claim(most), CLAIM_LIMIT)
 
     async def ack(self, results: Sequence[Result]) -> None:
-        """See ``model.source.Source``."""
-        await self._alone("ack", self._source.ack(results), CLAIM_LIMIT)
+        """See ``model.source.Source``. Of a row of which both are told, its message's state is written before it is
+        marked: should we die in between, it is claimed again, and nothing was lost."""
+        states = [result for result in results if result.state not in _MARKS]
+        marks = [result for result in results if result.state in _MARKS]
+        for each in (states, marks):
+            if each:
+                await self._alone("ack", self._source.ack(each), CLAIM_LIMIT)
 
     async def wait(self, most: float) -> bool:
         """See ``model.source.Source``."""

@@ -333,7 +333,7 @@ class Poller:
                     self._numbers.taken.n += 1
                 case "returned":
                     back += 1
-                case _:
+                case "refused":
                     self._numbers.refused[_kind_of(result.reason)].n += 1
         self._numbers.returned.n += back
         self._numbers.duplicates.n += outcome.duplicates

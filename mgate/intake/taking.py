@@ -4,6 +4,9 @@ A row that is refused may be one that was taken before: its answer was lost, and
 has changed. So whatever is refused here is looked for first, and what is known is taken. A row that the bank cancels is
 looked for too, once the batches before it have their answers: it may be among them.
 
+A row that was taken before is claimed again when the database was restored, or its rows were rewound. What became of
+its message was told once, and nobody else tells it twice: so a duplicate is answered with the state of now as well.
+
 Rows of one customer go to acceptance in their order: those of one run share its fate, and the next run with rows of
 his waits until the first has been answered. If one is given back, those behind it are too.
 """
@@ -13,7 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol, TypeVar
 
 from mgate.intake.rows import CANCELLED, Refused, RowRules, read_row, reference, told
@@ -58,7 +63,7 @@ class Outcome:
     """What came of a batch.
 
     Attributes:
-        results: one for each row.
+        results: one for each row, behind the state of now where it was known.
         duplicates: how many of the taken were known.
         no_room: why acceptance took nothing more for now; None when it did.
     """
@@ -110,7 +115,7 @@ class Taking:
         if cancelled:
             if before:
                 await asyncio.wait(before)
-            outcome.results += await asyncio.gather(*map(self._cancel, cancelled))
+            outcome.results += chain.from_iterable(await asyncio.gather(*map(self._cancel, cancelled)))
         return outcome
 
     # ---- good ones -------------------------------------------------------------------------------------------------
@@ -122,8 +127,10 @@ class Taking:
             behind = [good[index][0] for run in wave for index in run if good[index][0].customer in waiting_behind]
             outcome.results += [self._returned(row) for row in behind]
             for run, answers in zip(runs, await asyncio.gather(*map(self._answers, runs)), strict=True):
+                known = [row for (row, _), answer in zip(run, answers, strict=True) if _is_known(answer)]
+                states = dict(zip(map(id, known), await asyncio.gather(*map(self._state, known)), strict=True))
                 for (row, asked_for), answer in zip(run, answers, strict=True):
-                    outcome.results.append(self._result(row, answer))
+                    outcome.results += states.get(id(row)) or [self._result(row, answer)]
                     if isinstance(answer, Taken):
                         self._count(asked_for, answer, outcome)
                     elif answer.status in _NOT_NOW:
@@ -140,6 +147,22 @@ class Taking:
         if not run:
             return ()
         return await asked(partial(self._acceptor.accept, [submission for _, submission in run]))
+
+    async def _state(self, row: Row) -> list[Result]:
+        """For a row that was taken before: its message's last event, and that it is taken; nothing if it is not found.
+
+        With the event's own number, so that the write-back neither falls behind it nor overwrites it with less.
+        """
+        name = reference(row, self.rules)
+        if isinstance(name, Refused):
+            return []
+        found = await asked(partial(self._memory.by_ref, self.rules.client.name, name))
+        if isinstance(found, NoAnswer):
+            return [self._returned(row)]
+        message = read_id(found[0].id) if found else None
+        if message is None:
+            return []
+        return [*_now(row, found[0]), self._taken(row, message, found[0].parts)]
 
     def _result(self, row: Row, answer: Answer) -> Result:
         match answer:
@@ -161,29 +184,30 @@ class Taking:
                 outcome.results.append(self._returned(row))
             elif isinstance(name, str) and name in known:
                 outcome.duplicates += 1
-                outcome.results.append(self._taken(row, known[name], 0))
+                outcome.results += await self._state(row) or [self._taken(row, known[name], 0)]
             else:
                 self._unread.add(row, refused, now)
                 outcome.results.append(self._refused(row, refused))
 
     # ---- cancelled ones --------------------------------------------------------------------------------------------
 
-    async def _cancel(self, row: Row) -> Result:
+    async def _cancel(self, row: Row) -> list[Result]:
         name = reference(row, self.rules)
         if isinstance(name, Refused):
-            return self._refused(row, name)
+            return [self._refused(row, name)]
         client = self.rules.client.name
         found = await asked(partial(self._memory.by_ref, client, name))
         if isinstance(found, NoAnswer):
-            return self._returned(row)
+            return [self._returned(row)]
         message = read_id(found[0].id) if found else None
         if message is None:
-            return self._refused(row, CANCELLED)
+            return [self._refused(row, CANCELLED)]
         word = await asked(partial(self._memory.cancel, client, message))
         # What is leaving at this moment may yet be deferred by the operator: the bank's wish comes again with the row.
         if word in {"busy", "leaving"}:
-            return self._returned(row)
-        return self._taken(row, message, found[0].parts, word)
+            return [self._returned(row)]
+        ended = _now(row, found[0]) if word == "ended" else []
+        return [*ended, self._taken(row, message, found[0].parts, word)]
 
     # ---- results ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +226,34 @@ class Taking:
 
     def _returned(self, row: Row) -> Result:
         return returned(row, self._wall())
+
+
+def _is_known(answer: Answer) -> bool:
+    return isinstance(answer, Taken) and answer.duplicate
+
+
+def _now(row: Row, view: MessageView) -> list[Result]:
+    """Where the message stands by its last event; nothing where its events are not known. The cost is not: what the
+    result table has of it stays."""
+    if not view.events:
+        return []
+    last = view.events[-1]
+    channel, _, operator = (view.attempts[-1].route if view.attempts else "").partition(":")
+    return [
+        Result(
+            key=row.key,
+            version=row.version,
+            sequence=last.sequence,
+            state=last.event,
+            message=view.id,
+            reason=last.reason,
+            may_have_been_sent=last.may_have_been_sent,
+            at=datetime.fromisoformat(last.at).timestamp(),
+            channel=channel,
+            operator=operator,
+            parts=view.parts,
+        )
+    ]
 
 
 def returned(row: Row, now: float) -> Result:

@@ -20,7 +20,7 @@ from mgate.model.entry import Submission
 from mgate.model.message import MessageId, Secret, State, TrafficClass, show_id
 from mgate.model.ports import Answer, NoAnswer, Taken
 from mgate.model.source import Row, SourceError
-from mgate.model.view import MessageView
+from mgate.model.view import AttemptView, EventView, MessageView
 from mgate.telemetry import Telemetry
 from tests.conformance.memory_source import MemorySource
 
@@ -47,6 +47,7 @@ class Spool:
     runs: list[list[str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     broken: str = ""
+    events: dict[str, EventView] = field(default_factory=dict)
 
     def accept(self, submissions: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]) -> None:
         refs = [submission.ref for submission in submissions]
@@ -92,7 +93,9 @@ class Spool:
         return MessageView(
             id=show_id(self._id(ref)), ref=ref, client="core", traffic="otp", to="+37529*****01", sender="EXBANK",
             state="ready", reason="", parts=1, accepted_at="", not_before="", expires_at="", ended_at="",
-            may_have_been_sent=False, in_history=False, tags=(), part_states=(), attempts=(), events=(),
+            may_have_been_sent=False, in_history=False, tags=(), part_states=(),
+            attempts=(AttemptView(1, 1, "sms:op-a", 0, "delivered", ""),),
+            events=(self.events[ref],) if ref in self.events else (),
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from mgate.intake.polling import LONGEST, MOST_OUT, Pace, patience
 from mgate.intake.taking import RUN, waves
 from mgate.model.message import Secret
 from mgate.model.source import Result, Row, SourceError
+from mgate.model.view import EventView
 from tests.conformance.memory_source import LEASE, MemorySource
 from tests.unit.intake.bank import CLIENT, NOW, Bank, a_row
 from tests.unit.intake.virtual import play
@@ -67,6 +69,73 @@ def test_a_row_that_was_taken_is_taken_still_when_its_life_is_over_meanwhile() -
             bank.source.put(a_row(2, expires=NOW + 30))
             await asyncio.sleep(2.0)
             assert bank.result(2) == ("refused", "out_of_range")
+
+    play(act())
+
+
+def test_a_row_that_comes_again_after_its_message_ended_is_told_its_end() -> None:
+    async def act() -> None:
+        async with Bank() as bank:
+            bank.source.put(a_row(1), a_row(2))
+            await asyncio.sleep(2.0)
+            bank.spool.events["1"] = EventView(900, "delivered", "2027-01-15T08:00:00.000Z", "DELIVRD", True)
+            # The database is restored to a moment before they were taken.
+            bank.source.results.clear()
+            for held in bank.source.outbox.values():
+                held.status = "new"
+            await asyncio.sleep(2.0)
+            assert bank.source.statuses() == {"1": "taken", "2": "taken"}
+            told = bank.source.results["1", ""]
+            assert (told.state, told.sequence, told.operator, told.reason) == ("delivered", 900, "op-a", "DELIVRD")
+            assert [[each.state for each in ack] for ack in bank.source.acks[-2:]] == [["delivered"], ["taken", "taken"]]
+            assert bank.result(2) == ("taken", "")
+            assert (bank.numbers.taken.n, bank.numbers.duplicates.n) == (4, 2)
+            assert sum(number.n for number in bank.numbers.refused.values()) == 0
+
+    play(act())
+
+
+def test_a_row_that_can_be_read_no_more_is_told_the_end_of_its_message_too() -> None:
+    async def act() -> None:
+        async with Bank() as bank:
+            bank.source.put(a_row(1))
+            await asyncio.sleep(2.0)
+            bank.spool.events["1"] = EventView(901, "undelivered", "2027-01-15T08:00:00.000Z")
+            bank.source.put(msgspec.structs.replace(a_row(1), to="nobody"))
+            bank.source.outbox["1", ""].status = "new"
+            await asyncio.sleep(2.0)
+            assert bank.result(1) == ("undelivered", "")
+            assert bank.source.statuses() == {"1": "taken"}
+
+    play(act())
+
+
+def test_a_row_that_is_to_be_cancelled_after_its_end_is_told_that_end() -> None:
+    async def act() -> None:
+        async with Bank() as bank:
+            bank.source.put(a_row(1))
+            await asyncio.sleep(2.0)
+            bank.spool.events["1"] = EventView(903, "delivered", "2027-01-15T08:00:00.000Z")
+            bank.spool.words["1"] = "ended"
+            bank.source.put(msgspec.structs.replace(a_row(1), cancel=True))
+            await asyncio.sleep(2.0)
+            assert bank.result(1) == ("delivered", "")
+
+    play(act())
+
+
+def test_a_known_row_whose_state_cannot_be_looked_up_now_comes_again() -> None:
+    async def act() -> None:
+        async with Bank() as bank:
+            bank.source.put(a_row(1))
+            await asyncio.sleep(2.0)
+            bank.spool.doubt = True
+            bank.source.outbox["1", ""].status = "new"
+            await asyncio.sleep(2.0)
+            bank.spool.doubt = False
+            bank.spool.events["1"] = EventView(902, "expired", "2027-01-15T08:00:00.000Z")
+            await asyncio.sleep(5.0)
+            assert bank.result(1) == ("expired", "")
 
     play(act())
 

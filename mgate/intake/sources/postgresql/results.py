@@ -40,8 +40,9 @@ ON CONFLICT (key, version) DO UPDATE
 SET sequence = excluded.sequence, state = excluded.state,
     message = coalesce(nullif(excluded.message, ''), r.message), reason = excluded.reason,
     may_have_been_sent = excluded.may_have_been_sent, at = excluded.at, channel = excluded.channel,
-    operator = excluded.operator, parts = greatest(excluded.parts, r.parts), cost = excluded.cost,
-    currency = excluded.currency, error = excluded.error, created = coalesce(excluded.created, r.created)
+    operator = excluded.operator, parts = greatest(excluded.parts, r.parts), cost = coalesce(excluded.cost, r.cost),
+    currency = coalesce(nullif(excluded.currency, ''), r.currency),
+    error = excluded.error, created = coalesce(excluded.created, r.created)
 WHERE r.sequence <= excluded.sequence
 """
 
