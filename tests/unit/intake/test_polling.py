@@ -87,7 +87,8 @@ def test_a_row_that_comes_again_after_its_message_ended_is_told_its_end() -> Non
             assert bank.source.statuses() == {"1": "taken", "2": "taken"}
             told = bank.source.results["1", ""]
             assert (told.state, told.sequence, told.operator, told.reason) == ("delivered", 900, "op-a", "DELIVRD")
-            assert [[each.state for each in ack] for ack in bank.source.acks[-2:]] == [["delivered"], ["taken", "taken"]]
+            states, marks = [[each.state for each in ack] for ack in bank.source.acks[-2:]]
+            assert (states, marks) == (["delivered"], ["taken", "taken"])
             assert bank.result(2) == ("taken", "")
             assert (bank.numbers.taken.n, bank.numbers.duplicates.n) == (4, 2)
             assert sum(number.n for number in bank.numbers.refused.values()) == 0
