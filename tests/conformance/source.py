@@ -430,6 +430,23 @@ class RewindClaims:
         assert {key: each.state for key, each in bank.results().items()} == {"1": "sent", "2": "delivered"}
 
     @in_a_task
+    async def test_a_rewind_takes_nothing_back_that_was_told_and_what_is_told_then_holds(self, bank: Bank) -> None:
+        need(bank.rewinds)
+        bank.put(*rows(2))
+        await bank.keys()
+        await bank.ack("taken", "1", "2")
+        for key in ("1", "2"):
+            await bank.ack("accepted", key, sequence=40, operator="op-a")
+        await bank.source.rewind(BEGAN, dry_run=False)
+        assert {(each.state, each.operator) for each in bank.results().values()} == {("accepted", "op-a")}
+        assert await bank.keys() == ["1", "2"]
+        await bank.ack("sent", "1", sequence=41, operator="op-a")
+        await bank.ack("taken", "1", "2")
+        assert {key: each.state for key, each in bank.results().items()} == {"1": "sent", "2": "taken"}
+        bank.lapse()
+        assert await bank.keys() == []
+
+    @in_a_task
     async def test_rewinding_twice_is_rewinding_once(self, bank: Bank) -> None:
         need(bank.rewinds)
         bank.put(*rows(3))

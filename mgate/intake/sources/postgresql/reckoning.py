@@ -42,10 +42,11 @@ SELECT count(*), (SELECT count(*) FROM again), count(*) FILTER (WHERE p.ended),
     (array_agg(p.place::text ORDER BY p.at DESC, p.place DESC))[1]
 FROM page p
 """
-# The journal of a restored spool counts from where its backup stood: its numbers must prevail.
+# The journal of a restored spool counts from where its backup stood: its numbers must prevail. All else that is known
+# of the message stays: it may be on its way, and then whoever claims the row again is told where it stands.
 _FORGET: Final = """
 , forgotten AS (
-    UPDATE {results} r SET sequence = 0, state = 'returned' FROM again
+    UPDATE {results} r SET sequence = -1 FROM again
     WHERE r.key = again.key::text AND r.version = again.version
 )
 """

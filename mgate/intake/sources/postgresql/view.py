@@ -50,8 +50,9 @@ UNION ALL
         o.{plain_created}::timestamptz::text, o.{order}::text, {nothing}
     FROM page o ORDER BY o.{plain_created} DESC, o.{order} DESC LIMIT 1)
 """
+# A negative sequence: the row was rewound.
 _NOT_TAKEN: Final = """
-AND NOT EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.state <> 'returned')
+AND NOT EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version} AND r.sequence >= 0)
 """
 _WISHES: Final = """
 UNION ALL
@@ -63,7 +64,7 @@ UNION ALL
 """
 _TAKEN: Final = """
 AND EXISTS (SELECT FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version}
-    AND r.state <> ALL (%(final)s) AND r.state <> 'returned')
+    AND r.state <> ALL (%(final)s) AND r.sequence >= 0)
 """
 _START: Final = """
 SELECT least(clock_timestamp() - make_interval(secs => %(window)s), {known})::text
@@ -72,8 +73,8 @@ _BEFORE: Final = sql.SQL("SELECT %(before)s::timestamptz <= %(at)s::timestamptz"
 _WINDOW: Final = sql.SQL("SELECT (clock_timestamp() - make_interval(secs => %(window)s))::text")
 _AT: Final = sql.SQL("SELECT to_timestamp(%(since)s)::text")
 _KNOWN: Final = """
-(SELECT max(r.created) - make_interval(secs => %(window)s) FROM {results} r WHERE r.state <> 'returned'),
-(SELECT min(r.created) FROM {results} r WHERE r.state = 'returned')
+(SELECT max(r.created) - make_interval(secs => %(window)s) FROM {results} r WHERE r.sequence >= 0),
+(SELECT min(r.created) FROM {results} r WHERE r.sequence < 0)
 """
 _LAG: Final = """
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp())::float8 - min(w.created), 0),
@@ -219,7 +220,7 @@ class View:
         return Lag(waiting=int(str(waiting)), oldest=max(0.0, float(str(oldest))), clock_difference=float(str(clock)))
 
     async def rewind(self, session: Session, since: float, dry_run: bool) -> tuple[int, int]:
-        """See ``model.source.Source``: the result table forgets what has no end, and the cursor goes back."""
+        """See ``model.source.Source``: results without an end are marked, and the cursor goes back."""
         act = None if dry_run else ""
         again, final = await rewind(session, self._parts, since, results=bool(self._settings.results), act=act)
         if not dry_run:
