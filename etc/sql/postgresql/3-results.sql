@@ -4,6 +4,7 @@ CREATE TABLE mgate.results (
     key                 text NOT NULL,
     version             text NOT NULL DEFAULT '',
     -- The number of the event in mgate's journal. It only grows: what comes late never overwrites what is newer.
+    -- `mgatectl source rewind` sets it to -1, and the next word to its own.
     sequence            bigint NOT NULL,
     -- taken, refused, accepted, sent, delivered, undelivered, expired, cancelled, uncertain, no_receipt, ...
     -- (docs/core-banking.md); the last word is delivered, undelivered, expired, cancelled, no_receipt or refused.
