@@ -185,6 +185,8 @@ def search(house: House, told: Told) -> list[str]:
     places = {path: path.read_bytes() for path in house.path.rglob("*") if path.is_file()}
     places |= {daemon.words: daemon.words.read_bytes() for daemon in house.daemons}
     places[Path("answers")] = bytes(told.octets)
+    # The reserve is 64 MiB of zeros: no secret stands there, and a search for each takes half a minute.
+    places = {path: octets for path, octets in places.items() if octets.strip(b"\0")}
     return [
         f"{name} in {path}"
         for path, octets in places.items()
