@@ -250,6 +250,9 @@ def test_a_thousand_polls_that_wait_cost_no_threads_and_each_is_answered(house: 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     house.begin(FAST, more="[push]\nconnections = 1100\n")
+    told = house.config.read_text()
+    house.config.write_text(told.replace("[push.clients.local]", "[push.clients.local]\nconnections = 1100"))
+    assert house.mgatectl("reload").returncode == 0
     house.pushed("a0")
     with feed(house) as reader:
         after = list(reader.all(1))[-1]["cursor"]
