@@ -68,9 +68,10 @@ class Certificates:
         self._next = self._clock.callLater(LOOK, self.start)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, and leave no copies behind."""
         if self._next is not None and self._next.active():
             self._next.cancel()
+        self._identities.close()
 
     def look(self) -> None:
         """Read again what changed, and tell what is new."""

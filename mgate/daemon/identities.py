@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from mgate.config.tls import Tls
-from mgate.net.tls import Identity, Seen, Word
+from mgate.net.tls import Copies, Identity, Seen, Word
 from mgate.net.tls.files import read_material
 from mgate.telemetry import Event, Log, TlsNumbers
 
 QUIET: Final = 60.0
 """Seconds for which one peer's refusals in the same word are one line of the log."""
+
+COPIES: Final = "tls-copies"
+"""The folder, beside the sockets, of the copies that drivers read."""
 
 _MOST_REMEMBERED: Final = 1024
 
@@ -23,15 +27,18 @@ class Identities:
 
     Args:
         wall: seconds since 1970.
+        folder: of what lasts as long as the daemon runs: of its sockets.
     """
 
     def __init__(
-        self, sections: Sequence[Tls], reactor: IReactorTime, wall: Callable[[], float], numbers: TlsNumbers, log: Log
-    ) -> None:
+        self, sections: Sequence[Tls], reactor: IReactorTime, wall: Callable[[], float], numbers: TlsNumbers, log: Log,
+        folder: Path,
+    ) -> None:  # fmt: skip
         self._reactor = reactor
         self._wall = wall
         self._numbers = numbers
         self._log = log
+        self._copies = Copies(folder / COPIES)
         self._quiet: dict[tuple[str, str, Word], tuple[float, int]] = {}
         self._identities = {tls.name: self._new(tls) for tls in sections}
 
@@ -57,14 +64,20 @@ class Identities:
                 identity.reload(tls)
             wrong += [str(problem) for problem in identity.problems]
             self._identities[tls.name] = identity
+        for name in known.keys() - self._identities.keys():
+            known[name].close()
         return wrong
+
+    def close(self) -> None:
+        """The end: leave no copy behind."""
+        self._copies.clear()
 
     def look_over(self, sections: Sequence[Tls]) -> list[str]:
         """What would be wrong with these sections, of which nothing is taken up."""
         return [str(problem) for tls in sections for problem in read_material(tls, self._wall()).problems]
 
     def _new(self, tls: Tls) -> Identity:
-        return Identity(tls, self._reactor, self._wall, self._refused)
+        return Identity(tls, self._reactor, self._wall, self._refused, self._copies)
 
     def _refused(self, seen: Seen) -> None:
         """Count it, and say it: a stranger who comes again and again does not fill the log."""

@@ -192,7 +192,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     disk = SpoolDisk(config.spool, reactor.callFromThread, telemetry, log)
     memory = _memory(site, disk)
     wall = memory.clock.now
-    identities = Identities(config.tls, reactor, wall, telemetry.tls, log)
+    identities = Identities(config.tls, reactor, wall, telemetry.tls, log, config.push.folder)
     certificates = Certificates(identities, reactor, wall, telemetry, log)
     out = _ways_out(site, memory, identities)
     dispatcher = out.dispatcher

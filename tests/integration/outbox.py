@@ -22,7 +22,7 @@ from mgate.intake.sources.postgresql import PostgreSQL
 from mgate.intake.sources.postgresql.gate import IdentityGate
 from mgate.model.source import Row
 from mgate.net.bridge import Bridge
-from mgate.net.tls import Identity
+from mgate.net.tls import Copies, Identity
 from tests.conformance.source import Bank, Told
 from tests.integration.postgres import ROLE, Cluster
 
@@ -65,7 +65,8 @@ class OutboxBank(Bank):
         }  # fmt: skip
         self.settings = CoreSource(**given)  # type: ignore[arg-type]  # each by its own kind
         tls = Tls(name="core", authority=cluster.authority_file, certificate=files.certificate, key_file=files.key)
-        self.identity = Identity(tls, REACTOR, time.time, lambda seen: None)
+        self.copies = Copies(files.certificate.parent / f"copies-{id(self)}")
+        self.identity = Identity(tls, REACTOR, time.time, lambda seen: None, self.copies)
         self.moved = 0.0
         self.bridge = Bridge(REACTOR)
         self._opened: list[PostgreSQL] = []

@@ -19,12 +19,12 @@ from mgate.intake.sources.postgresql import PostgreSQL
 from mgate.intake.sources.postgresql.errors import source_error
 from mgate.intake.sources.postgresql.gate import IdentityGate
 from mgate.model.source import SourceError
-from mgate.net.tls import Identity
+from mgate.net.tls import Copies, Identity
 from tests.conformance.source import BEGAN, row, rows
 from tests.integration.instance import until
 from tests.integration.outbox import REACTOR, Databases, OutboxBank
 from tests.integration.postgres import ROLE, Cluster
-from tests.pki import Authority
+from tests.pki import Authority, put
 
 FILES = ("2-outbox.sql", "3-results.sql")
 Test = Callable[[OutboxBank], Coroutine[object, object, None]]
@@ -359,7 +359,7 @@ async def test_a_server_with_another_name_is_refused_before_a_word(bank: OutboxB
 @in_a_task
 async def test_our_own_files_at_fault_are_our_own_affair_and_named(bank: OutboxBank) -> None:
     tls = msgspec.structs.replace(bank.identity.tls, certificate=Path("/nowhere/mgate.pem"))
-    gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None), REACTOR)
+    gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None, bank.copies), REACTOR)
     (problem,) = await PostgreSQL(bank.settings, gate, "mgate-1", time.time).survey()
     assert (problem.step, problem.who) == ("certificate", "mgate")
     assert "/nowhere/mgate.pem" in problem.todo
@@ -373,12 +373,51 @@ async def test_an_authority_that_the_server_does_not_know_is_for_its_ssl_ca_file
         files = Authority("Elsewhere").issue(ROLE, names=("dns:mgate.bank.example",), usage=("client",))
         shown = files.write(folder, ROLE)
         tls = msgspec.structs.replace(bank.identity.tls, certificate=shown.certificate, key_file=shown.key)
-        gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None), REACTOR)
+        gate = IdentityGate(Identity(tls, REACTOR, time.time, lambda seen: None, bank.copies), REACTOR)
         (problem,) = await PostgreSQL(bank.settings, gate, "mgate-1", time.time).survey()
     finally:
         rmtree(folder)
     assert (problem.step, problem.who) == ("certificate", "dba")
     assert "ssl_ca_file" in problem.todo
+
+
+@in_a_task
+async def test_a_connection_between_the_two_files_of_a_renewal_goes_by_the_old_pair(bank: OutboxBank) -> None:
+    folder = Path(mkdtemp(prefix="x"))
+    try:
+        before = bank.identity.tls
+        tls = msgspec.structs.replace(before, certificate=folder / "mgate.pem", key_file=folder / "mgate.key")
+        for file, old in ((tls.certificate, before.certificate), (tls.key_file, before.key_file)):
+            assert file is not None
+            assert old is not None
+            put(file, old.read_bytes(), 0o400)
+        identity = Identity(tls, REACTOR, time.time, lambda seen: None, bank.copies)
+        another = bank.cluster.authority.issue(ROLE, names=("dns:mgate.bank.example",), usage=("client",))
+        assert tls.certificate is not None
+        put(tls.certificate, another.pem())
+        source = PostgreSQL(bank.settings, IdentityGate(identity, REACTOR), "mgate-1", time.time)
+        assert await source.claim(1) == []
+        assert identity.reload() != []
+        await source.close()
+        again = PostgreSQL(bank.settings, IdentityGate(identity, REACTOR), "mgate-1", time.time)
+        assert await again.claim(1) == []
+        await again.close()
+    finally:
+        rmtree(folder)
+
+
+@in_a_task
+async def test_copies_that_cannot_be_written_are_our_own_affair(bank: OutboxBank) -> None:
+    folder = Path(mkdtemp(prefix="x"))
+    try:
+        (folder / "file").write_text("no folder")
+        identity = Identity(bank.identity.tls, REACTOR, time.time, lambda seen: None, Copies(folder / "file"))
+        gate = IdentityGate(identity, REACTOR)
+        (problem,) = await PostgreSQL(bank.settings, gate, "mgate-1", time.time).survey()
+    finally:
+        rmtree(folder)
+    assert (problem.step, problem.who) == ("certificate", "mgate")
+    assert "make room" in problem.todo
 
 
 @pytest.mark.parametrize("way", ["Ident", "Peer", "LDAP", "GSSAPI", "password"])

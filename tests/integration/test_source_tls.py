@@ -18,7 +18,7 @@ from mgate.intake.sources.postgresql.errors import CertificateRefused
 from mgate.intake.sources.postgresql.gate import IdentityGate
 from mgate.intake.sources.postgresql.session import connect_to
 from mgate.model.source import SourceError
-from mgate.net.tls import POSTGRESQL, Identity, Prelude, TlsRefused, Word
+from mgate.net.tls import POSTGRESQL, Copies, Identity, Prelude, TlsRefused, Word
 from tests.conformance.tls import MISUSES, Bank, Call, CallerClaims, Case, FalseServer, bank
 
 __all__ = ["bank"]
@@ -46,7 +46,8 @@ class TestDatabase(CallerClaims):
 
     @pytest.fixture
     def call(self, bank: Bank) -> Call:
-        gate = IdentityGate(Identity(bank.tls(), reactor, time.time, lambda seen: None), reactor)
+        copies = Copies(bank.folder / "copies")
+        gate = IdentityGate(Identity(bank.tls(), reactor, time.time, lambda seen: None, copies), reactor)
 
         async def call(port: int) -> Word | None:
             host = f"localhost:{port}"
@@ -66,14 +67,15 @@ class TestDatabase(CallerClaims):
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # it has no types
 async def test_what_libpq_lets_through_is_known(bank: Bank, case: Case) -> None:
     """Why the probe goes first. The day this fails, libpq has learnt something, or forgotten it."""
-    identity = Identity(bank.tls(), reactor, time.time, lambda seen: None)
+    identity = Identity(bank.tls(), reactor, time.time, lambda seen: None, Copies(bank.folder / "copies"))
 
     def connect(port: int) -> None:
-        line = psycopg.conninfo.make_conninfo(
-            host="localhost", port=port, dbname="core", user="mgate", connect_timeout=5, **identity.libpq()
-        )
-        with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(line)
+        with identity.libpq() as tls, pytest.raises(psycopg.OperationalError):
+            psycopg.connect(
+                psycopg.conninfo.make_conninfo(
+                    host="localhost", port=port, dbname="core", user="mgate", connect_timeout=5, **tls
+                )
+            )
 
     with FalseServer(bank.context(case, "server"), POSTGRESQL) as server:
         await deferToThread(connect, server.port)

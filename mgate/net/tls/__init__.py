@@ -1,9 +1,9 @@
 """SECOND, in `net`. TLS in one place: every context of this process, and the parameters of drivers that make their own.
 
 What lives here: identities (`identity`: one section [tls.NAME], its files read, checked, read again), what is refused
-and in which words (`refusal`), the reading of PEM files (`files`), revocation (`revocation`), and the coat around a TCP
-connection that lets nobody speak before the handshake and every check are done (`wire`). What does not: which link uses
-which identity, and what is said over it.
+and in which words (`refusal`), the reading of PEM files (`files`) and their copies for drivers (`copies`), revocation
+(`revocation`), and the coat around a TCP connection that lets nobody speak before the handshake and every check are
+done (`wire`). What does not: which link uses which identity, and what is said over it.
 
 The rules that keep it so:
 
@@ -16,6 +16,7 @@ The rules that keep it so:
 * The protocol within is made only when the peer is known and right: until then no octet of it leaves or is heard.
 """
 
+from mgate.net.tls.copies import Copies
 from mgate.net.tls.identity import Identity, Peer, Problem
 from mgate.net.tls.refusal import Seen, TlsRefused, Told, Word
 from mgate.net.tls.survey import CertificateView, Role
@@ -24,6 +25,7 @@ from mgate.net.tls.wire import POSTGRESQL, Prelude
 __all__ = [
     "POSTGRESQL",
     "CertificateView",
+    "Copies",
     "Identity",
     "Peer",
     "Prelude",

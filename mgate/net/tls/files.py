@@ -1,7 +1,6 @@
 """The files of one identity: what stands in them, and everything that is wrong with them, in one go.
 
-A key is as libpq wants it, which reads the same files: of the daemon's account and for nobody else, or of root and for
-at most one group.
+A key is as libpq wants its own: of the daemon's account and for nobody else, or of root and for at most one group.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -62,12 +61,15 @@ class Material:
         own: our certificate and the intermediates behind it; empty when we show none.
         authorities: everything in the authority file.
         problems: what is wrong; with any that is not ``dated`` the rest must not be used.
+        files: the very octets that were looked at, by the keys of [tls.NAME], for drivers that want files. OpenSSL has
+            the key in this process's memory anyway.
     """
 
     own: tuple[x509.Certificate, ...]
     authorities: tuple[x509.Certificate, ...]
     revocation: Revocation
     problems: tuple[Problem, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def usable(self) -> bool:
@@ -92,6 +94,7 @@ class _Reading:
         self._tls = tls
         self._now = now
         self._problems: list[Problem] = []
+        self._files: dict[str, bytes] = {}
 
     def material(self) -> Material:
         tls = self._tls
@@ -105,7 +108,7 @@ class _Reading:
         for each in revocation.unsigned((*authorities, *own)):
             whose = common_name(each.issuer)
             self._wrong("crl", f"{tls.crl}: the list of {whose} does not bear its signature; ask for it again")
-        return Material(own, authorities, revocation, tuple(self._problems))
+        return Material(own, authorities, revocation, tuple(self._problems), self._files)
 
     # ---- certificates ----
 
@@ -183,6 +186,7 @@ class _Reading:
         if len(octets) > _MOST:
             self._wrong(key, f"{path}: is over {_MOST >> 20} MiB")
             return None
+        self._files[key] = octets
         return octets
 
     def _parsed(self, key: str, path: Path, what: str, parse: Callable[[], _T]) -> _T | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from zope.interface import implementer
 
 from mgate.config.tls import REFUSE, Tls
 from mgate.net.tls.contexts import Contexts, check_dates, make_contexts, ours_refused, partial_chain, verified_chain
+from mgate.net.tls.copies import Copies, Copy
 from mgate.net.tls.files import Material, Problem, Stamp, read_material, stamps
 from mgate.net.tls.refusal import Seen, TlsRefused, Told, Word, refusal_of
 from mgate.net.tls.survey import CertificateView, Peers, views_of
@@ -59,18 +61,23 @@ class Identity:
 
     Args:
         wall: seconds since 1970; ``told`` hears of every refusal.
+        copies: where copies of the files may stand; None where no driver asks for any.
 
     Attributes:
         problems: what is wrong with the files as they are now; connections may still go by those of before.
     """
 
-    def __init__(self, tls: Tls, reactor: IReactorTime, wall: Callable[[], float], told: Told) -> None:
+    def __init__(
+        self, tls: Tls, reactor: IReactorTime, wall: Callable[[], float], told: Told, copies: Copies | None = None
+    ) -> None:  # fmt: skip
         self.tls = tls
         self.problems: tuple[Problem, ...] = ()
         self._reactor = reactor
         self._wall = wall
         self._told = told
         self._contexts: Contexts | None = None
+        self._copies = copies
+        self._copy: Copy | None = None
         self._stamps: dict[Path, Stamp | None] = {}
         self._peers = Peers(tls.name)
         self.reload()
@@ -106,7 +113,14 @@ class Identity:
         self.problems = problems
         if contexts is not None and (not problems or self._contexts is None):
             self._contexts = contexts
+            self.close()
         return [str(problem) for problem in problems]
+
+    def close(self) -> None:
+        """The copies that stand are no longer in use."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.retire()
 
     def _make(self, material: Material) -> tuple[Contexts | None, tuple[Problem, ...]]:
         if not material.usable:
@@ -143,25 +157,45 @@ class Identity:
         """
         return Listening(self, factory_for, underway or _nobody)
 
-    def libpq(self) -> dict[str, str]:
-        """Connection parameters for libpq 16 or later (PostgreSQL documentation, "Parameter Key Words").
+    @contextmanager
+    def libpq(self) -> Iterator[dict[str, str]]:
+        """Connection parameters for libpq 16 or later (PostgreSQL documentation, "Parameter Key Words"), with files
+        that stay until this is left: those that were found right, whatever lies in the folders of [tls.NAME] now.
 
         What it lets through is for `probe`: a CN where there is no subjectAltName, stale lists within the grace.
+
+        Raises:
+            TlsRefused: our own files are not fit.
+            OSError: the copies cannot be written.
         """
-        tls = self.tls
-        found = {
-            "sslmode": "verify-full",
-            "sslrootcert": str(tls.authority),
-            "ssl_min_protocol_version": "TLSv1.2",
-            # GSS encryption would be tried first, and go past all of this.
-            "gssencmode": "disable",
-            "sslcertmode": "require" if tls.certificate is not None else "disable",
-        }
-        if tls.certificate is not None and tls.key_file is not None:
-            found |= {"sslcert": str(tls.certificate), "sslkey": str(tls.key_file)}
-        if tls.crl is not None and tls.stale_crl == REFUSE:
-            found["sslcrl"] = str(tls.crl)
-        return found
+        with self._copied().lend() as places:
+            found = {
+                "sslmode": "verify-full",
+                "sslrootcert": str(places["authority"]),
+                "ssl_min_protocol_version": "TLSv1.2",
+                # GSS encryption would be tried first, and go past all of this.
+                "gssencmode": "disable",
+                "sslcertmode": "require" if "certificate" in places else "disable",
+            }
+            if "certificate" in places:
+                found |= {"sslcert": str(places["certificate"]), "sslkey": str(places["key_file"])}
+            if "crl" in places and self.tls.stale_crl == REFUSE:
+                found["sslcrl"] = str(places["crl"])
+            yield found
+
+    def _copied(self) -> Copy:
+        contexts = self._in_use()
+        if self._copies is None:
+            raise LookupError(f"[tls.{self.name}]: nobody said where copies may stand")
+        if self._copy is None or not self._copy.whole:
+            self.close()
+            self._copy = self._copies.make(self.name, contexts.material.files)
+        return self._copy
+
+    def _in_use(self) -> Contexts:
+        if self._contexts is None:
+            raise TlsRefused(Word.OTHER, "our own files are at fault: " + "; ".join(map(str, self.problems)))
+        return self._contexts
 
     async def probe(self, reactor: object, host: str, port: int, starttls: Prelude | None = None) -> Peer:
         """Connect, shake hands, check everything, and close, without a word of any protocol within.
@@ -184,9 +218,7 @@ class Identity:
         Raises:
             TlsRefused: the files are not fit for it.
         """
-        contexts = self._contexts
-        if contexts is None:
-            raise TlsRefused(Word.OTHER, "our own files are at fault: " + "; ".join(map(str, self.problems)))
+        contexts = self._in_use()
         context = contexts.client if host else contexts.server
         if context is None:
             raise TlsRefused(Word.NO_CERTIFICATE, f"[tls.{self.name}] has no certificate to listen with")

@@ -32,7 +32,7 @@ class House:
         self.telemetry = Telemetry("0", {}, [])
         self.start = pki.now().timestamp()
         log = Log(lambda line: self.lines.append(json.loads(line)))
-        identities = Identities((bank.tls(),), self.clock, self.wall, self.telemetry.tls, log)
+        identities = Identities((bank.tls(),), self.clock, self.wall, self.telemetry.tls, log, bank.folder)
         self.certificates = Certificates(identities, self.clock, self.wall, self.telemetry, log)
 
     def wall(self) -> float:

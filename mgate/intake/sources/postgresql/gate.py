@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from twisted.internet.defer import ensureDeferred
@@ -15,6 +16,7 @@ from mgate.net.tls import POSTGRESQL, Identity, TlsRefused, Word
 
 _BROKEN_OFF: Final = "see whether the server runs, what its log says of this moment, and what stands between"
 _NO_TLS: Final = "set ssl = on, with ssl_cert_file and ssl_key_file, in the server's postgresql.conf, and restart it"
+_ROOM: Final = "make room in the folder that [push] folder names, or let mgated's account write there"
 _MEND: Final = "mend or renew the certificate that this names"
 
 
@@ -25,9 +27,18 @@ class IdentityGate:
         self._identity = identity
         self._reactor = reactor
 
-    def parameters(self) -> Mapping[str, str]:
+    @contextmanager
+    def parameters(self) -> Iterator[Mapping[str, str]]:
         """See ``session.Gate``."""
-        return self._identity.libpq()
+        with ExitStack() as lent:
+            try:
+                found = lent.enter_context(self._identity.libpq())
+            except TlsRefused as refused:
+                raise self._meant(refused, str(refused)) from refused
+            except OSError as error:
+                said = f"the copies of certificate and key cannot be written: {error}"
+                raise CertificateRefused("mgate", said, _ROOM) from error
+            yield found
 
     async def probe(self, host: str, port: int) -> None:
         """See ``session.Gate``."""

@@ -12,6 +12,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, LiteralString, Protocol, TypeVar
 
 import psycopg
@@ -40,8 +41,8 @@ IDLE_LIMIT_MS: Final = 2000
 class Gate(Protocol):
     """What is asked of TLS: ``gate.IdentityGate``."""
 
-    def parameters(self) -> Mapping[str, str]:
-        """For libpq."""
+    def parameters(self) -> AbstractContextManager[Mapping[str, str]]:
+        """For libpq, good until this is left. Raises ``SourceError``."""
 
     async def probe(self, host: str, port: int) -> None:
         """Shake hands with the server and check everything. Raises ``SourceError``."""
@@ -187,8 +188,9 @@ async def connect_to(host: str, address: Address, gate: Gate, *, writes: bool, o
     try:
         async with asyncio.timeout(2 * CONNECT_LIMIT):
             await gate.probe(name, int(port))
-            line = _conninfo(name, port, address, gate, writes, options)
-            connection = await psycopg.AsyncConnection.connect(line, autocommit=True)
+            with gate.parameters() as tls:
+                line = _conninfo(name, port, address, tls, writes, options)
+                connection = await psycopg.AsyncConnection.connect(line, autocommit=True)
     except psycopg.Error as error:
         raise source_error(error, where) from error
     except TimeoutError as error:
@@ -196,7 +198,9 @@ async def connect_to(host: str, address: Address, gate: Gate, *, writes: bool, o
     return Session(connection, host, address.statement_limit)
 
 
-def _conninfo(host: str, port: str, address: Address, gate: Gate, writes: bool, options: str) -> str:
+def _conninfo(
+    host: str, port: str, address: Address, tls: Mapping[str, str], writes: bool, options: str
+) -> str:  # fmt: skip
     limit = int(address.statement_limit * 1000)
     settings = {
         "statement_timeout": limit, "lock_timeout": LOCK_LIMIT_MS, "idle_in_transaction_session_timeout": IDLE_LIMIT_MS,
@@ -218,5 +222,5 @@ def _conninfo(host: str, port: str, address: Address, gate: Gate, writes: bool, 
         tcp_user_timeout=limit,
         client_encoding="UTF8",
         options=" ".join((*(f"-c {name}={value}" for name, value in settings.items()), options)),
-        **gate.parameters(),
+        **tls,
     )

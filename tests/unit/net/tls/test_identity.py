@@ -189,27 +189,6 @@ async def test_without_lists_nobody_is_looked_up(bank: Bank) -> None:
 # ---- what it hands to others ----------------------------------------------------------------------------------------
 
 
-def test_libpq_is_told_all_that_it_can_check(bank: Bank) -> None:
-    assert identity_of(bank.tls()).libpq() == {
-        "sslmode": "verify-full",
-        "sslrootcert": str(bank.authority),
-        "sslcert": str(bank.files.certificate),
-        "sslkey": str(bank.files.key),
-        "sslcrl": str(bank.crl),
-        "sslcertmode": "require",
-        "ssl_min_protocol_version": "TLSv1.2",
-        "gssencmode": "disable",
-    }
-
-
-def test_libpq_knows_no_grace_so_it_is_given_no_list_then(bank: Bank) -> None:
-    tls = bank.tls()
-    graced = Tls(name=tls.name, authority=tls.authority, crl=tls.crl, stale_crl="grace")
-    shown = identity_of(graced).libpq()
-    assert "sslcrl" not in shown
-    assert shown["sslcertmode"] == "disable"
-
-
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # it has no types
 async def test_the_survey_knows_files_and_peers(bank: Bank) -> None:
     identity = Identity(bank.tls(), reactor, time.time, lambda seen: None)
