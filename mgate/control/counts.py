@@ -1,7 +1,8 @@
 """The core's own list of a day as a file: CSV with the columns ``key``, ``created``, and ``version`` and ``state``.
 
-The last two may be left out. Read row by row, so that its size does not matter. A list that cannot be read to its end
-is refused whole, with the row: half a list would make messages look extra.
+The last two may be left out; ``state`` is the core's last word of a row, as its result table has it. Read row by row,
+so that its size does not matter. A list that cannot be read to its end is refused whole, with the row: half a list
+would make messages look extra.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-COLUMNS: Final = ("key", "version", "created", "state")
-REFUSED: Final = "refused"
-"""What stands under ``state`` for a row that the core was told is refused; anything else there says nothing."""
+from mgate.model.source import FINAL
 
+COLUMNS: Final = ("key", "version", "created", "state")
 _NEEDED: Final = ("key", "created")
 _DELIMITERS: Final = ",;\t|"
 _MILLISECONDS: Final = 100_000_000_000
@@ -28,11 +28,12 @@ class CountsError(Exception):
 
 
 class Written(NamedTuple):
-    """A row: its reference, when it was written (milliseconds since 1970), and whether it was refused."""
+    """A row: its reference, when it was written (milliseconds since 1970), and its last word, one
+    of ``model.source.FINAL``; empty for none."""
 
     ref: str
     at: int
-    refused: bool
+    final: str
 
 
 def read_counts(path: Path, zone: ZoneInfo, *, versioned: bool) -> Iterator[Written]:
@@ -82,7 +83,8 @@ def _rows(
             )
         version = given.get("version", "")
         ref = f"{given['key']}/{version}" if version or versioned else given["key"]
-        yield Written(ref, moment, given.get("state", "").lower() == REFUSED)
+        state = given.get("state", "").lower()
+        yield Written(ref, moment, state if state in FINAL else "")
 
 
 def _moment(text: str, zone: ZoneInfo) -> int | None:

@@ -17,6 +17,7 @@ _DIFFERS: Final = {
     "twice": "twice",
     "accepted_late": "taken late",
     "sent_late": "sent late",
+    "final_by_core": "final by the core's table",
 }
 
 
@@ -34,6 +35,11 @@ def verdict(done: Reckoned) -> str:
         said = "the sums are wrong: rows were lost on the way; reckon again, and if it stays so tell us"
     elif sums.missing:
         said = f"{sums.missing} of the core's rows were never taken: see missing in the file"
+    elif sums.final_by_core:
+        said = (
+            f"it balances: nothing is missing; of {sums.final_by_core} rows the core's table alone has the last word,"
+            " as after a store that was lost or restored"
+        )
     else:
         said = "it balances: nothing is missing"
     return f"{head.client}, {head.day} ({head.time_zone}): {said}\nthe signed result: {done.file}"
@@ -51,6 +57,7 @@ def _core(sums: Sums) -> list[tuple[str, str]]:
         ("written", f"{sums.core:,}"),
         ("= accepted", f"{sums.accepted:,}"),
         ("+ refused", f"{sums.refused:,}"),
+        ("+ final by the core's table", f"{sums.final_by_core:,}"),
         ("+ missing", f"{sums.missing:,}"),
         ("", ""),
         ("unknown to the core", f"{sums.extra:,}"),
@@ -64,7 +71,6 @@ def _ends(sums: Sums) -> list[tuple[str, str]]:
     return [
         ("delivered", f"{sums.delivered:,}"),
         ("undelivered", f"{sums.undelivered:,}"),
-        ("rejected", f"{sums.rejected:,}"),
         ("expired", f"{sums.expired:,}"),
         ("cancelled", f"{sums.cancelled:,}"),
         ("no receipt", f"{sums.no_receipt:,}"),
@@ -76,7 +82,7 @@ def _ends(sums: Sums) -> list[tuple[str, str]]:
 
 def _differences(done: Reckoned) -> Table:
     sums = done.head.sums
-    every = sums.missing + sums.extra + sums.twice + sums.accepted_late + sums.sent_late
+    every = sums.missing + sums.extra + sums.twice + sums.accepted_late + sums.sent_late + sums.final_by_core
     table = grid("what differs", "reference", "written", "taken", "left", "state", "reason", "message")
     for one in done.differences:
         moments = (one.written_at, one.accepted_at, one.sent_at)

@@ -103,7 +103,8 @@ class Results:
         """See ``office.Observer``."""
         numbers = self._telemetry.reckoning_of(client)
         numbers.missing.n, numbers.balances.n, numbers.at.n = sums.missing, int(sums.balances), self._wall()
-        said = f"{day}: {sums.core} rows, {sums.accepted} accepted, {sums.refused} refused, {sums.missing} missing"
+        ways = f"{sums.accepted} accepted, {sums.refused} refused, {sums.final_by_core} final by the core's table"
+        said = f"{day}: {sums.core} rows, {ways}, {sums.missing} missing"
         self._log(Event.RECKONED, client=client, detail=said, state="gap" if sums.gap else "balanced")
         (self._gaps.add if sums.gap else self._gaps.discard)(client)
         if self._telemetry.sound(Alarm.RECKONING_GAP, raised=bool(self._gaps)):

@@ -11,11 +11,15 @@ not marked, because we or the line died, comes again when its lease is over, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from mgate.model.message import Secret
+
+REFUSED: Final = "refused"
+FINAL: Final = ("delivered", "undelivered", "expired", "cancelled", "no_receipt", REFUSED)
+"""States of a `Result` after which nothing is expected any more."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,13 +135,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 class Count(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the core for the daily reckoning: its identity, when it was written (seconds since 1970).
 
-    ``refused``: the database knows that it was refused; False where it knows nothing of it.
+    ``final``: the last word that the database has of it, one of `FINAL`; empty where it has none.
     """
 
     key: str
     version: str
     created: float
-    refused: bool = False
+    final: str = ""
 
 
 class SourceError(Exception):

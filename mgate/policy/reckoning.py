@@ -1,9 +1,10 @@
 """The daily reckoning: what the core has written on a day, against what mgate has made of it. Pure.
 
-Two equations must hold. Every row of the core was accepted, was refused with a reason that the core has, or is missing:
-there is no fourth way. And every accepted one has exactly one end, or is under way. What was counted on the way (rows
-of the core that were read) is held against the sum of its parts, so that a row that was lost between two counts is
-noticed as well.
+Two equations must hold. Every row of the core was accepted, was refused with a reason that the core has, has its last
+word in the core's own table though mgate does not know it any more, or is missing: there is no other way. And every
+accepted one has exactly one end, or is under way. The words are those of events and results. What was counted on the
+way (rows of the core that were read) is held against the sum of its parts, so that a row that was lost between two
+counts is noticed as well.
 
 Moments are milliseconds since 1970, 0 where something has not happened.
 """
@@ -19,17 +20,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mgate.model.message import State
+from mgate.model.source import REFUSED
 
 
 class End(Enum):
     """Where an accepted message stands, as the reckoning counts it.
 
-    UNDELIVERED: the operator took it and its receipt says so; REJECTED: no operator took it.
+    UNDER_WAY: accepted or sent, without a last word.
     """
 
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
-    REJECTED = "rejected"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     NO_RECEIPT = "no_receipt"
@@ -40,9 +41,11 @@ class End(Enum):
 class Gap(Enum):
     """How a row of the core and what mgate knows of it may differ.
 
-    MISSING: the core has it, mgate does not. EXTRA: mgate has it, the core does not. TWICE: mgate has a second message
-    of the same reference, or the core a second row. ACCEPTED_LATE, SENT_LATE: more than ``late_after`` after it was
-    written, or after the moment before which it was not to leave.
+    MISSING: the core has it without a last word, mgate does not. EXTRA: mgate has it, the core does not. TWICE: mgate
+    has a second message of the same reference, or the core a second row. ACCEPTED_LATE, SENT_LATE: more than
+    ``late_after`` after it was written, or after the moment before which it was not to leave. FINAL_BY_CORE: the core's
+    table has the last word of it and mgate does not know it any more, as after a lost store: it differs, and nothing
+    need be done.
     """
 
     MISSING = "missing"
@@ -50,13 +53,14 @@ class Gap(Enum):
     TWICE = "twice"
     ACCEPTED_LATE = "accepted_late"
     SENT_LATE = "sent_late"
+    FINAL_BY_CORE = "final_by_core"
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
-    """A row of the core: when it was written, and whether the core was told that it cannot be sent, and why."""
+    """A row of the core: when it was written, and its last word there (``model.source.FINAL``), empty for none."""
 
     at: int
-    refused: bool = False
+    final: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +85,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         core: rows of the core; ``twice``: those of them that repeat another, or messages that repeat one.
+        final_by_core: rows that mgate does not know, and of which the core's table has the last word.
         sent: messages that an operator took, whatever came of them.
         accepted_late, sent_late: of the accepted ones; no message is counted in both.
         unreadable: blocks of history that could not be opened: what stands there may look missing.
@@ -89,13 +94,13 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     core: int = 0
     accepted: int = 0
     refused: int = 0
+    final_by_core: int = 0
     missing: int = 0
     extra: int = 0
     twice: int = 0
     sent: int = 0
     delivered: int = 0
     undelivered: int = 0
-    rejected: int = 0
     expired: int = 0
     cancelled: int = 0
     no_receipt: int = 0
@@ -106,20 +111,15 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
 
     @property
-    def failed(self) -> int:
-        """Undelivered or rejected."""
-        return self.undelivered + self.rejected
-
-    @property
     def ended(self) -> int:
         """The accepted ones, summed by where they stand."""
-        ways = (self.delivered, self.failed, self.expired, self.cancelled)
+        ways = (self.delivered, self.undelivered, self.expired, self.cancelled)
         return sum(ways) + self.no_receipt + self.uncertain + self.under_way
 
     @property
     def balances(self) -> bool:
         """Whether both equations hold, with everything read."""
-        ways = self.accepted + self.refused + self.missing
+        ways = self.accepted + self.refused + self.final_by_core + self.missing
         return self.core == ways and self.accepted == self.ended and not self.unreadable
 
     @property
@@ -144,15 +144,19 @@ class Tally:
         """Count a row of the core, and what mgate has of it; how they differ."""
         counted = self._counted
         if kept is None:
-            counted["refused" if written.refused else Gap.MISSING.value] += 1
-            return None if written.refused else Gap.MISSING
+            if written.final == REFUSED:
+                counted[REFUSED] += 1
+                return None
+            gap = Gap.FINAL_BY_CORE if written.final else Gap.MISSING
+            counted[gap.value] += 1
+            return gap
         counted["accepted"] += 1
         counted["sent"] += kept.taken
         counted[end_of(kept).value] += 1
-        gap = self._late(written, kept)
-        if gap is not None:
-            counted[gap.value] += 1
-        return gap
+        late = self._late(written, kept)
+        if late is not None:
+            counted[late.value] += 1
+        return late
 
     def beside(self, gap: Gap, count: int = 1) -> None:
         """Count what is in no row of the core of this day."""
@@ -172,6 +176,7 @@ class Tally:
 _WAITING: Final = frozenset({State.READY, State.LEASED})
 _ENDS: Final = {
     State.DELIVERED: End.DELIVERED,
+    State.UNDELIVERED: End.UNDELIVERED,
     State.EXPIRED: End.EXPIRED,
     State.CANCELLED: End.CANCELLED,
     State.NO_RECEIPT: End.NO_RECEIPT,
@@ -184,9 +189,12 @@ _ENDS: Final = {
 
 def end_of(kept: Kept) -> End:
     """Where a message stands, as it is counted."""
-    if kept.state is State.UNDELIVERED:
-        return End.UNDELIVERED if kept.taken else End.REJECTED
     return _ENDS[kept.state]
+
+
+def word_of(kept: Kept) -> str:
+    """Where a message stands, as the last event of it says."""
+    return "accepted" if kept.state in _WAITING else kept.state.word
 
 
 def day_span(day: date, zone: ZoneInfo) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The door of reckonings, on the admin socket: ``POST /v1/reckonings/CLIENT/DAY`` and ``GET /v1/public-key``.
 
 The body is lines of JSON: first what is asked, ``{"file": "core.csv", "time_zone": ""}``; then, when there is a file,
-its rows, ``["ref", 1790000000000, false]`` (reference, moment in milliseconds, whether it was refused), and last how
+its rows, ``["ref", 1790000000000, ""]`` (reference, moment in milliseconds, its last word by the core), and last how
 many there were, ``{"rows": 3}``. The answer is lines too: how far it is, ``{"progress": ...}``, then the document as it
 will lie in its file, or ``{"error": ...}``.
 """
@@ -57,7 +57,7 @@ class PublicKey(msgspec.Struct, frozen=True):
 
 _read_ask: Final = msgspec.json.Decoder(_Ask).decode
 _read_rows: Final = msgspec.json.Decoder(_Rows).decode
-_read_line: Final = msgspec.json.Decoder(tuple[str, int, bool]).decode
+_read_line: Final = msgspec.json.Decoder(tuple[str, int, str]).decode
 
 
 class ReckoningApi:

@@ -68,4 +68,4 @@ class DatabaseCore:
     def _line(self, count: Count) -> Line:
         ref = f"{count.key}/{count.version}" if self._versioned else count.key
         # Not cut down: a moment that a float holds a little below its millisecond would fall before its span.
-        return Line(ref, round(count.created * 1000), count.refused)
+        return Line(ref, round(count.created * 1000), count.final)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from mgate.model.message import show_id
-from mgate.policy.reckoning import Sums, end_of
+from mgate.policy.reckoning import Sums, word_of
 from mgate.reckoning.sheet import Difference
 from mgate.seal.signature import SignedLines, Signer
 
@@ -54,7 +54,8 @@ class Differs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         differs: a word of ``policy.reckoning.Gap``.
         ref: the reference: the row's key, with its version where rows have one.
-        message, state, reason: of mgate's message; ``state`` is a word of ``policy.reckoning.End``.
+        message, state, reason: of mgate's message; ``state`` is the word of its last event; where
+            mgate has no message, the last word of the core's table.
         written_at, accepted_at, sent_at: moments in UTC; left out where there is none.
     """
 
@@ -91,12 +92,12 @@ class Document:
 def _shown(one: Difference) -> Differs:
     kept = one.kept
     if kept is None:
-        return Differs(differs=one.gap.value, ref=one.ref, written_at=moment(one.written))
+        return Differs(differs=one.gap.value, ref=one.ref, state=one.final, written_at=moment(one.written))
     return Differs(
         differs=one.gap.value,
         ref=one.ref,
         message=show_id(kept.message),
-        state=end_of(kept).value,
+        state=word_of(kept),
         reason=kept.reason,
         written_at=moment(one.written),
         accepted_at=moment(kept.accepted),

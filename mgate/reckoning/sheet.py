@@ -28,7 +28,7 @@ CACHE_KIB: Final = 16_384
 
 _SIZES: Final = (256, 32, 4, 1)
 _SCRIPT: Final = """
-    CREATE TABLE core (n INTEGER PRIMARY KEY, tag BLOB NOT NULL, at INTEGER NOT NULL, refused INTEGER NOT NULL,
+    CREATE TABLE core (n INTEGER PRIMARY KEY, tag BLOB NOT NULL, at INTEGER NOT NULL, final TEXT NOT NULL,
         again INTEGER NOT NULL) STRICT;
     CREATE INDEX core_tag ON core (tag);
     CREATE TABLE beside (message INTEGER PRIMARY KEY, tag BLOB NOT NULL, word INTEGER NOT NULL, kept BLOB NOT NULL,
@@ -48,18 +48,19 @@ _FIND: Final = (
     f" WHERE NOT core.again AND core.tag IN ({','.join('?' * BLOCK)})"
 )
 _JUDGED: Final = (
-    "SELECT core.n, core.at, core.refused, met.kept FROM core LEFT JOIN met USING (n)"
+    "SELECT core.n, core.at, core.final, met.kept FROM core LEFT JOIN met USING (n)"
     " WHERE core.n >= ? AND NOT core.again ORDER BY core.n LIMIT ?"
 )
-_UNMET: Final = "SELECT 1 FROM core WHERE NOT again AND NOT refused AND n NOT IN (SELECT n FROM met) LIMIT 1"
+_UNMET: Final = "SELECT 1 FROM core WHERE NOT again AND final <> 'refused' AND n NOT IN (SELECT n FROM met) LIMIT 1"
 _UNEXPLAINED: Final = "SELECT 1 FROM beside WHERE gap = 'extra' AND tag NOT IN (SELECT tag FROM other) LIMIT 1"
 _EXPLAINED: Final = "DELETE FROM beside WHERE gap = 'extra' AND tag IN (SELECT tag FROM other)"
 _BESIDE: Final = "SELECT count(*) FROM beside WHERE gap = ?"
 _DIFFER: Final = (
-    "SELECT gap.n, core.at, met.kept FROM gap JOIN core USING (n) LEFT JOIN met USING (n) WHERE gap.gap = ? ORDER BY n"
+    "SELECT gap.n, core.at, core.final, met.kept FROM gap JOIN core USING (n) LEFT JOIN met USING (n)"
+    " WHERE gap.gap = ? ORDER BY n"
 )
-_AGAIN: Final = "SELECT n, at, NULL FROM core WHERE again ORDER BY n"
-_STAND_BESIDE: Final = "SELECT word, 0, kept FROM beside WHERE gap = ? ORDER BY message"
+_AGAIN: Final = "SELECT n, at, final, NULL FROM core WHERE again ORDER BY n"
+_STAND_BESIDE: Final = "SELECT word, 0, '', kept FROM beside WHERE gap = ? ORDER BY message"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _read_kept: Final = msgspec.msgpack.Decoder(Kept).decode
@@ -67,11 +68,11 @@ _read_words: Final = msgspec.msgpack.Decoder(list[str]).decode
 
 
 class Line(NamedTuple):
-    """A row as the core's side gives it. ``at``: when it was written, milliseconds since 1970."""
+    """A row as the core's side gives it. ``at``, milliseconds since 1970, and ``final``: see ``Written``."""
 
     ref: str
     at: int
-    refused: bool = False
+    final: str = ""
 
 
 class Difference(NamedTuple):
@@ -81,6 +82,7 @@ class Difference(NamedTuple):
     ref: str
     written: int
     kept: Kept | None
+    final: str = ""
 
 
 class Sheet:
@@ -125,7 +127,7 @@ class Sheet:
         tag = self._scratch.tag
         self._insert(
             "INSERT INTO core",
-            [(self._keep(line.ref), tag(line.ref), line.at, int(line.refused), 0) for line in lines],
+            [(self._keep(line.ref), tag(line.ref), line.at, line.final, 0) for line in lines],
         )
         self._rows += len(lines)
 
@@ -175,8 +177,8 @@ class Sheet:
         """Count so many rows more; how many there were, 0 when all have been counted."""
         rows = self._db.execute(_JUDGED, (self._judged, most)).fetchall()
         gaps = []
-        for n, at, refused, packed in rows:
-            gap = tally.add(Written(at, bool(refused)), None if packed is None else _read_kept(packed))
+        for n, at, final, packed in rows:
+            gap = tally.add(Written(at, final), None if packed is None else _read_kept(packed))
             if gap is not None:
                 gaps.append((n, gap.value))
         self._insert("INSERT INTO gap", gaps)
@@ -205,8 +207,8 @@ class Sheet:
 
     def _each(self, gap: Gap, cursor: sqlite3.Cursor) -> Iterator[Difference]:
         while rows := cursor.fetchmany(BLOCK):
-            for word, at, packed in rows:
-                yield Difference(gap, self._word(word), at, None if packed is None else _read_kept(packed))
+            for word, at, final, packed in rows:
+                yield Difference(gap, self._word(word), at, None if packed is None else _read_kept(packed), final)
 
     # ---- references ------------------------------------------------------------------------------------------------
 

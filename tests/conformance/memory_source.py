@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mgate.model.source import Count, Lag, Problem, Result, Row, SourceError
+from mgate.model.source import FINAL, Count, Lag, Problem, Result, Row, SourceError
 
 LEASE = 60.0
-_FINAL = frozenset({"delivered", "undelivered", "expired", "cancelled", "no_receipt"})
 
 
 @dataclass(slots=True)
@@ -129,7 +128,7 @@ class MemorySource:
             if held.row.created < since:
                 continue
             result = self.results.get(identity)
-            if result is not None and (result.state in _FINAL or result.state == "refused"):
+            if result is not None and result.state in FINAL:
                 final += 1
                 continue
             again += 1
@@ -147,10 +146,14 @@ class MemorySource:
                 key=held.row.key,
                 version=held.row.version,
                 created=held.row.created,
-                refused=held.status == "refused",
+                final="refused" if held.status == "refused" else self._last_word(held.row),
             )
             for held in found[:most]
         ]
+
+    def _last_word(self, row: Row) -> str:
+        result = self.results.get((row.key, row.version))
+        return result.state if result is not None and result.state in FINAL else ""
 
     async def close(self) -> None:
         """See ``model.source.Source``."""

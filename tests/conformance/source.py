@@ -470,14 +470,17 @@ class RewindClaims:
         assert found == ["2", "3", "4", "5", "6", "7"]
 
     @in_a_task
-    async def test_what_was_refused_is_told_with_what_was_written(self, bank: Bank) -> None:
+    async def test_the_last_word_is_told_with_what_was_written(self, bank: Bank) -> None:
         need(bank.rewinds)
-        bank.put(*rows(3))
+        bank.put(*rows(5))
         await bank.keys()
-        await bank.ack("taken", "1", "3")
+        await bank.ack("taken", "1", "3", "4")
         await bank.ack("refused", "2")
+        await bank.ack("delivered", "3", sequence=7)
+        await bank.ack("sent", "4", sequence=8)
         written = await bank.source.written(BEGAN, BEGAN + 10, "", 10)
-        assert {each.key: each.refused for each in written} == {"1": False, "2": True, "3": False}
+        told = {"1": "", "2": "refused", "3": "delivered", "4": "", "5": ""}
+        assert {each.key: each.final for each in written} == told
 
 
 class LineClaims:

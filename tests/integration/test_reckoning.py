@@ -166,6 +166,9 @@ def test_a_database_is_asked_itself_and_a_row_that_nobody_took_is_missing(house:
     # As if mgate had marked it and then lost its store, or somebody had marked it by hand.
     cluster.psql("INSERT INTO mgate.outbox (recipient, body, status) VALUES ('+375291110001', 'Hello', 'taken')")
     cluster.psql("INSERT INTO mgate.outbox (recipient, body) VALUES ('none', 'Hello')")
+    # This one's last word was written before the store was lost.
+    cluster.psql("INSERT INTO mgate.outbox (id, recipient, body, status) VALUES (99, '+375291110001', 'Hi', 'taken')")
+    cluster.psql("INSERT INTO mgate.results (key, sequence, state, at) VALUES ('99', 12, 'delivered', now())")
     cluster.psql(
         "INSERT INTO mgate.outbox (recipient, body) SELECT '+375291110001', 'Hello' FROM generate_series(1, 20)"
     )
@@ -176,10 +179,11 @@ def test_a_database_is_asked_itself_and_a_row_that_nobody_took_is_missing(house:
     assert done.returncode == 1, done.stderr
     answer = json.loads(done.stdout)
     sums = answer["head"]["sums"]
-    assert {word: sums[word] for word in ("core", "accepted", "refused", "missing", "extra")} == {
-        "core": 22, "accepted": 20, "refused": 1, "missing": 1, "extra": 0,
+    assert {word: sums[word] for word in ("core", "accepted", "refused", "final_by_core", "missing", "extra")} == {
+        "core": 23, "accepted": 20, "refused": 1, "final_by_core": 1, "missing": 1, "extra": 0,
     }  # fmt: skip
-    assert [(one["differs"], one["ref"]) for one in answer["differences"]] == [("missing", "1/")]
+    differs = [(one["differs"], one["ref"], one["state"]) for one in answer["differences"]]
+    assert differs == [("missing", "1/", ""), ("final_by_core", "99/", "delivered")]
     assert 'mgate_reckoning_missing{client="core"} 1.0' in ask(house.metrics_socket, "GET", "/metrics").body["text"]
 
     cluster.stop()
@@ -199,7 +203,7 @@ def test_who_goes_in_the_middle_of_his_list_leaves_nothing_behind(house: House) 
     for _ in range(3):
         with socket.socket(socket.AF_UNIX) as wire:
             wire.connect(str(house.admin_socket))
-            lines = b'{"file": "core.csv", "time_zone": ""}\n' + b'["op-1", 1790000000000, false]\n' * 1_000
+            lines = b'{"file": "core.csv", "time_zone": ""}\n' + b'["op-1", 1790000000000, ""]\n' * 1_000
             head = b"POST /v1/reckonings/local/today HTTP/1.1\r\nHost: mgate\r\nTransfer-Encoding: chunked\r\n\r\n"
             wire.sendall(head + b"%x\r\n%b\r\n" % (len(lines), lines))
             assert wire.recv(15) == b"HTTP/1.1 200 OK"

@@ -37,16 +37,16 @@ def read(folder: Path, content: str | bytes, *, versioned: bool = False) -> list
     ],
 )
 def test_a_moment_may_be_written_in_many_ways(tmp_path: Path, moment: str) -> None:
-    assert read(tmp_path, f"key,created\n17,{moment}\n") == [Written("17", NOON, False)]
+    assert read(tmp_path, f"key,created\n17,{moment}\n") == [Written("17", NOON, "")]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_columns_are_found_by_their_names(tmp_path: Path, delimiter: str, mark: str, end: str) -> None:
-    lines = [("State", "created", "note", "KEY"), ("refused", str(NOON), "x", "17"), ("taken", str(NOON), "", "18")]
+    lines = [("State", "created", "note", "KEY"), ("Refused", str(NOON), "x", "17"), ("taken", str(NOON), "", "18")]
     content = mark + end.join(delimiter.join(line) for line in lines) + end + end
-    assert read(tmp_path, content) == [Written("17", NOON, True), Written("18", NOON, False)]
+    assert read(tmp_path, content) == [Written("17", NOON, "refused"), Written("18", NOON, "")]
 
 
 def test_a_version_is_part_of_the_reference(tmp_path: Path) -> None:

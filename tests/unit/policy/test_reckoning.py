@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgate.model.message import State
-from mgate.policy.reckoning import End, Gap, Kept, Sums, Tally, Written, day_span, end_of, yesterday
+from mgate.model.source import FINAL
+from mgate.policy.reckoning import End, Gap, Kept, Sums, Tally, Written, day_span, end_of, word_of, yesterday
+from mgate.spool.lifecycle import JOURNALLED
 
 MINUTE = 60_000
 LATE = 5 * MINUTE
 NOW = 100 * 60 * MINUTE
 
-WRITTEN = st.builds(Written, st.integers(1, NOW), st.booleans())
+WRITTEN = st.builds(Written, st.integers(1, NOW), st.sampled_from(["", *FINAL]))
 KEPT = st.builds(
     Kept,
     st.just(1),
@@ -36,9 +38,9 @@ def test_over_any_day_every_row_is_counted_once_and_every_accepted_one_has_one_e
     gaps = [tally.add(*row) for row in day]
     sums = tally.sums(len(day), 0)
     assert sums.balances
-    assert sums.core == sums.accepted + sums.refused + sums.missing
+    assert sums.core == sums.accepted + sums.refused + sums.final_by_core + sums.missing
     assert sums.accepted == sum(kept is not None for _, kept in day) == sums.ended
-    assert sums.missing == gaps.count(Gap.MISSING) == sum(kept is None and not row.refused for row, kept in day)
+    assert sums.missing == gaps.count(Gap.MISSING) == sum(kept is None and not row.final for row, kept in day)
     assert sums.sent == sum(kept is not None and kept.taken for _, kept in day)
     assert sums.gap == (sums.missing > 0)
 
@@ -82,17 +84,19 @@ def test_late_is_what_was_accepted_or_left_too_long_after_it_was_written_or_migh
 
 def test_a_message_of_a_row_that_the_core_believes_refused_is_accepted_all_the_same() -> None:
     tally = Tally(LATE, NOW)
-    tally.add(Written(1, refused=True), Kept(1, 2, State.DELIVERED, True, 2))
+    tally.add(Written(1, "refused"), Kept(1, 2, State.DELIVERED, True, 2))
     assert tally.sums(1, 0) == Sums(core=1, accepted=1, sent=1, delivered=1)
 
 
-def test_undelivered_is_what_an_operator_took_and_rejected_what_none_did() -> None:
-    assert end_of(Kept(1, 1, State.UNDELIVERED, True)) is End.UNDELIVERED
-    assert end_of(Kept(1, 1, State.UNDELIVERED)) is End.REJECTED
-
-
 def test_every_state_is_counted_somewhere() -> None:
-    assert {end_of(Kept(1, 1, state)) for state in State} | {End.UNDELIVERED} == set(End)
+    assert {end_of(Kept(1, 1, state)) for state in State} == set(End)
+
+
+def test_ends_and_words_are_those_of_events() -> None:
+    events = {*JOURNALLED.values(), "accepted"}
+    assert {word_of(Kept(1, 1, state)) for state in State} == events
+    assert {end.value for end in End} - events == {"under_way"}
+    assert {word.value for word in End} <= set(Sums.__struct_fields__)
 
 
 def test_a_day_is_as_long_as_its_clock_makes_it() -> None:

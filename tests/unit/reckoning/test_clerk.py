@@ -42,10 +42,13 @@ class Operation(NamedTuple):
     old: bool
 
 
+LAST_WORDS: dict[State | str, str] = {"refused": "refused", "known": "delivered", State.DELIVERED: "delivered"}
+"""Of a fate, what the core's table says."""
+
 OPERATIONS = st.builds(
     Operation,
     st.integers(MIDNIGHT, MIDNIGHT + DAY - 1),
-    st.sampled_from([*State, "refused", "lost"]),
+    st.sampled_from([*State, "refused", "lost", "known"]),
     st.integers(-30 * 1000, 5 * HOUR),
     st.booleans(),
 )
@@ -58,7 +61,7 @@ def test_any_day_balances_and_exactly_what_was_lost_is_missing(day: list[Operati
         world = World(Path(folder))
         lines = []
         for number, one in enumerate(day):
-            lines.append(Line(f"op-{number}", one.at, one.fate == "refused"))
+            lines.append(Line(f"op-{number}", one.at, LAST_WORDS.get(one.fate, "")))
             if isinstance(one.fate, State):
                 world.accepted(f"op-{number}", one.at + one.delay, one.fate, old=one.old)
         core = FileCore(lines, len(lines)) if file else DatabaseCore(lines)
@@ -67,10 +70,11 @@ def test_any_day_balances_and_exactly_what_was_lost_is_missing(day: list[Operati
     taken = [one for one in day if isinstance(one.fate, State)]
     assert sums.balances
     assert sums.gap == bool(lost)
-    assert (sums.core, sums.accepted, sums.refused, sums.missing) == (
+    assert (sums.core, sums.accepted, sums.refused, sums.final_by_core, sums.missing) == (
         len(day),
         len(taken),
         sum(one.fate == "refused" for one in day),
+        sum(one.fate == "known" for one in day),
         len(lost),
     )
     assert sums.delivered == sum(one.fate is State.DELIVERED for one in taken)
@@ -91,6 +95,27 @@ def test_a_row_that_was_deliberately_lost_is_found_as_missing(world: World) -> N
     assert sums.gap
     assert sums.balances
     assert differences == [Difference(Gap.MISSING, "op-417", NOON + 417, None)]
+
+
+def test_after_a_lost_store_what_the_core_has_as_final_is_named_and_is_no_gap(world: World) -> None:
+    words = ["delivered", "no_receipt", "refused", ""]
+    lines = [Line(f"op-{number}", NOON + number, word) for number, word in enumerate(words)]
+    sums, differences = world.reckon(DatabaseCore(lines[:-1]))
+    assert (sums.core, sums.final_by_core, sums.refused, sums.missing) == (3, 2, 1, 0)
+    assert (sums.balances, sums.gap) == (True, False)
+    assert [(one.gap, one.ref, one.final) for one in differences] == [
+        (Gap.FINAL_BY_CORE, "op-0", "delivered"),
+        (Gap.FINAL_BY_CORE, "op-1", "no_receipt"),
+    ]
+    sums, differences = world.reckon(DatabaseCore(lines))
+    assert (sums.final_by_core, sums.missing, sums.gap) == (2, 1, True)
+    assert differences[0] == Difference(Gap.MISSING, "op-3", NOON + 3, None)
+
+
+def test_a_message_that_mgate_knows_counts_as_it_stands_here_whatever_the_core_says(world: World) -> None:
+    world.accepted("op-1", NOON, State.UNDELIVERED)
+    sums, differences = world.reckon(DatabaseCore([Line("op-1", NOON, "delivered")]))
+    assert (sums.accepted, sums.undelivered, sums.final_by_core, differences) == (1, 1, 0, [])
 
 
 def test_a_message_that_the_core_does_not_know_is_extra(world: World) -> None:

@@ -84,6 +84,6 @@ def test_where_rows_have_versions_each_reference_bears_one() -> None:
     assert {line.ref for line in read(Table(rows, MOST))} == {"1", "2"}
 
 
-def test_what_was_refused_is_told() -> None:
-    rows = [Count(key="1", version="", created=MIDNIGHT / 1000, refused=True)]
-    assert read(Table(rows, MOST)) == [Line("1", MIDNIGHT, refused=True)]
+def test_the_core_s_last_word_is_told() -> None:
+    rows = [Count(key="1", version="", created=MIDNIGHT / 1000, final="refused")]
+    assert read(Table(rows, MOST)) == [Line("1", MIDNIGHT, "refused")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mgate.model.message import State
 from mgate.model.ports import Refusal
 from mgate.policy.reckoning import Sums
 from mgate.reckoning.clerk import Progress
@@ -115,6 +116,18 @@ def test_a_result_names_the_day_and_what_differs_and_is_signed(place: Place) -> 
     assert missing == {"differs": "missing", "ref": "op-2", "written_at": "2026-09-22T12:00:00.000Z"}
     ((client, day, sums),) = place.heard.sums
     assert (client, day, sums.missing) == ("core", "2026-09-22", 1)
+
+
+def test_a_result_says_how_each_message_stands_by_the_words_of_results(place: Place) -> None:
+    for number, state in enumerate(State):
+        place.world.accepted(f"op-{number}", NOON, state)
+    place.reckon(FileCore([Line("gone", NOON, "delivered")], 1))
+    differs = [json.loads(line) for line in place.heard.written.splitlines() if line.startswith(b'{"differs"')]
+    words = ["accepted", "accepted", *(state.word for state in list(State)[2:])]
+    assert [one["state"] for one in sorted(differs, key=lambda one: str(one["ref"]))] == ["delivered", *words]
+    assert differs[-1] == {
+        "differs": "final_by_core", "ref": "gone", "state": "delivered", "written_at": "2026-09-22T12:00:00.000Z",
+    }  # fmt: skip
 
 
 def test_a_result_holds_neither_a_text_nor_a_number(place: Place) -> None:

@@ -11,15 +11,18 @@ from typing import Final
 from psycopg import sql
 
 from mgate.intake.sources.postgresql.columns import Columns
-from mgate.intake.sources.postgresql.results import FINAL
 from mgate.intake.sources.postgresql.session import Session
-from mgate.model.source import Count, SourceError
+from mgate.model.source import FINAL, Count, SourceError
 
 _WRITTEN: Final = """
-SELECT o.{key}::text, {version}, {created}, {refused} FROM {outbox} o
+SELECT o.{key}::text, {version}, {created}, CASE WHEN {refused} THEN 'refused' ELSE {last_word} END FROM {outbox} o
 WHERE o.{plain_created} >= to_timestamp(%(begin)s)::{created_type}
     AND o.{plain_created} < to_timestamp(%(end)s)::{created_type} {behind}
 ORDER BY o.{key}, 2 LIMIT %(most)s
+"""
+_LAST_WORD: Final = """
+coalesce((SELECT r.state FROM {results} r WHERE r.key = o.{key}::text AND r.version = {version}
+    AND r.state = ANY (%(final)s)), '')
 """
 PAGE: Final = 5_000
 
@@ -87,16 +90,27 @@ def created_parts(columns: Columns, where: str) -> dict[str, sql.Composable]:
 
 
 async def written(
-    session: Session, parts: Mapping[str, sql.Composable], begin: float, end: float, after: str, most: int
+    session: Session,
+    parts: Mapping[str, sql.Composable],
+    span: tuple[float, float],
+    after: str,
+    most: int,
+    *,
+    results: bool,
 ) -> list[Count]:
-    """See ``model.source.Source``. By key as its type orders it; rows of one key are never parted."""
+    """See ``model.source.Source``. By key as its type orders it; rows of one key are never parted.
+
+    Args:
+        results: whether there is a result table.
+    """
     behind = sql.SQL("AND o.{key} > %(after)s::{key_type}" if after else "").format(**parts)
-    statement = sql.SQL(_WRITTEN).format(**{**parts, "behind": behind})
-    given = {"begin": begin, "end": end, "after": after, "most": most + 1}
+    last_word = sql.SQL(_LAST_WORD if results else "''").format(**parts)
+    statement = sql.SQL(_WRITTEN).format(**{**parts, "behind": behind, "last_word": last_word})
+    given = {"begin": span[0], "end": span[1], "after": after, "most": most + 1, "final": list(FINAL)}
     rows = await session.rows("written", statement, given)
     found = [
-        Count(key=str(key), version=str(version), created=float(str(at)), refused=refused is True)
-        for key, version, at, refused in rows
+        Count(key=str(key), version=str(version), created=float(str(at)), final=str(final))
+        for key, version, at, final in rows
     ]
     if len(found) <= most:
         return found

@@ -14,9 +14,6 @@ from psycopg import sql
 from mgate.intake.sources.postgresql.columns import named
 from mgate.model.source import Result
 
-FINAL: Final = ("delivered", "undelivered", "expired", "cancelled", "no_receipt", "refused")
-"""States after which nothing is expected any more. ``etc/sql/postgresql/7-housekeeping.sql`` names the same."""
-
 MARKED: Final = frozenset({"taken", "refused", "returned"})
 """States that the outbox is told."""
 

@@ -167,7 +167,8 @@ class Table:
 
     async def written(self, session: Session, begin: float, end: float, after: str, most: int) -> list[Count]:
         """See ``model.source.Source``; by key as the table's type orders it."""
-        return await written(session, self._with_created("written"), begin, end, after, most)
+        parts, results = self._with_created("written"), bool(self._settings.results)
+        return await written(session, parts, (begin, end), after, most, results=results)
 
     # ---- statements ------------------------------------------------------------------------------------------------
 

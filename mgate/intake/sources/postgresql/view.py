@@ -23,9 +23,9 @@ from mgate.config.sources import CoreSource
 from mgate.intake.sources.postgresql import results as told
 from mgate.intake.sources.postgresql.columns import FIELDS, Columns, named, read, types_of
 from mgate.intake.sources.postgresql.reckoning import created_parts, rewind, written
-from mgate.intake.sources.postgresql.results import FINAL, GIVEN, RETURNED
+from mgate.intake.sources.postgresql.results import GIVEN, RETURNED
 from mgate.intake.sources.postgresql.session import Session
-from mgate.model.source import Count, Lag, Result, Row
+from mgate.model.source import FINAL, Count, Lag, Result, Row
 
 PAGES: Final = 8
 """Pages that the cursor goes on by in one claim, when all that they hold is known."""
@@ -232,7 +232,8 @@ class View:
 
     async def written(self, session: Session, begin: float, end: float, after: str, most: int) -> list[Count]:
         """See ``table.Table``."""
-        return await written(session, self._parts, begin, end, after, most)
+        results = bool(self._settings.results)
+        return await written(session, self._parts, (begin, end), after, most, results=results)
 
     # ---- the cursor ------------------------------------------------------------------------------------------------
 
