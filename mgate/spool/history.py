@@ -29,8 +29,9 @@ import msgspec
 from mgate.model.message import State
 from mgate.seal.errors import SealError
 from mgate.spool.engine import Ending
+from mgate.spool.queries import read, select
+from mgate.spool.recall import nonempty
 from mgate.spool.rows import KnownRef
-from mgate.spool.shelf import nonempty
 from mgate.spool.story import StoredStory, read_stories
 
 BLOCK: Final = 500
@@ -76,7 +77,6 @@ _REFS: Final = """
     ) STRICT, WITHOUT ROWID;
 """
 _BLOCKS_OF: Final = "SELECT id, sealed FROM block WHERE last >= ? AND first <= ?"
-_REF: Final = "SELECT message, parts, content_tag, state FROM ref WHERE bucket = ? AND client = ? AND tag = ?"
 
 
 class BlockBox(Protocol):
@@ -232,23 +232,38 @@ class PastRefs:
         self._folder = folder
         self._open: dict[Path, sqlite3.Connection] = {}
 
-    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
-        """See ``rows.Shelf``."""
+    def files(self) -> list[str]:
+        """The names of the files, the oldest day first."""
+        return [path.name for path in self._paths()]
+
+    def refs(
+        self, wanted: Sequence[tuple[str, bytes]], files: Sequence[str] | None = None
+    ) -> dict[tuple[str, bytes], KnownRef]:
+        """Which of these are known, in these files or in all."""
         known: dict[tuple[str, bytes], KnownRef] = {}
-        for file in self._files():  # the oldest day first: of two that know it, the later one counts
-            for bucket in nonempty(file, "ref"):
-                for client, tag in wanted:
-                    row = file.execute(_REF, (bucket, client, tag)).fetchone()
-                    if row is not None:
-                        known[client, tag] = KnownRef(row[0], row[1], row[2], State(row[3]))
+        for path in self._paths():  # the oldest day first: of two that know it, the later one counts
+            if files is not None and path.name not in files:
+                continue
+            file = self._file(path)
+            if file is None:
+                continue
+            buckets = nonempty(file, "ref")
+            for client, tag in wanted:
+                for message, parts, content_tag, state in read(file, _ref, buckets, client, tag):
+                    known[client, tag] = KnownRef(message, parts, content_tag, State(state))
         return known
 
-    def tags(self) -> Iterator[Sequence[bytes]]:
-        """Every reference tag remembered, in runs."""
-        for file in self._files():
-            cursor = file.execute("SELECT tag FROM ref")
-            while run := cursor.fetchmany(_RUN):
-                yield [tag for (tag,) in run]
+    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
+        """Every reference tag of a file, in runs; none when it is gone. By a connection of its own, which a deletion
+        of the file meanwhile does not close."""
+        path = self._folder / file
+        if not path.exists():
+            return
+        with closing(_reading(path)) as own:
+            if _made(own):
+                cursor = own.execute("SELECT tag FROM ref")
+                while run := cursor.fetchmany(_RUN):
+                    yield [tag for (tag,) in run]
 
     def close(self) -> None:
         """Let go of the files."""
@@ -256,18 +271,30 @@ class PastRefs:
             file.close()
         self._open.clear()
 
-    def _files(self) -> list[sqlite3.Connection]:
+    def _paths(self) -> list[Path]:
         paths = sorted(self._folder.glob("refs-*.db"))
         for gone in [path for path in self._open if path not in paths]:
             self._open.pop(gone).close()
-        for path in paths:
-            if path not in self._open:
-                file = _reading(path)
-                if file.execute("SELECT 1 FROM sqlite_master WHERE name = 'ref'").fetchone():
-                    self._open[path] = file
-                else:
-                    file.close()  # its writer is just making it
-        return [self._open[path] for path in paths if path in self._open]
+        return paths
+
+    def _file(self, path: Path) -> sqlite3.Connection | None:
+        """None when its writer is just making it."""
+        if path not in self._open:
+            file = _reading(path)
+            if not _made(file):
+                file.close()
+                return None
+            self._open[path] = file
+        return self._open[path]
+
+
+def _made(file: sqlite3.Connection) -> bool:
+    return file.execute("SELECT 1 FROM sqlite_master WHERE name = 'ref'").fetchone() is not None
+
+
+def _ref(buckets: int) -> str:
+    tail = " AND client = ? AND tag = ? ORDER BY bucket"
+    return select("message, parts, content_tag, state", "ref", "bucket", buckets, tail)
 
 
 class HistoryReader:

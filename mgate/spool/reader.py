@@ -9,8 +9,9 @@ from mgate.model.message import COUNT_BITS, ENDED, State, TrafficClass
 from mgate.model.ready import Ask, Header, Ready
 from mgate.spool.engine import Count, Ending, Record, StoredEvents, Waiting
 from mgate.spool.queries import decode_row, read, select
+from mgate.spool.recall import nonempty
 from mgate.spool.rows import Row
-from mgate.spool.shelf import StoredHead, nonempty
+from mgate.spool.shelf import StoredHead
 from mgate.spool.store import connect
 from mgate.spool.story import ending_of
 from mgate.spool.verbs import DeadRun

@@ -30,6 +30,11 @@ BATCH: Final = 500
 FULL_WAIT: Final = 0.25
 """Seconds until outcomes that found no room are tried again."""
 
+TEND_LEAST: Final = 0.005
+TEND_MOST: Final = 0.1
+"""Seconds of work in the background after a commit: as long as the commit took, within these. What is missing to it may
+be what makes commits slow."""
+
 Done = Callable[[Result], None]
 _T = TypeVar("_T")
 
@@ -243,7 +248,7 @@ class Writer:
     def _flush(self, jobs: list[_Job], results: Sequence[Result], begun: float) -> None:
         try:
             news = self._store.flush()
-            self._tending = self._tending and self._store.tend(int(self._wall() * 1000))
+            self._tend_for(self._seconds() - begun)
         except StoreFull as error:
             full = error
             self._post(lambda: self._full(jobs, full))
@@ -254,10 +259,17 @@ class Writer:
 
     def _tend(self) -> None:
         try:
-            self._tending = self._store.tend(int(self._wall() * 1000))
+            self._tend_for(TEND_LEAST)
         except Exception as error:  # noqa: BLE001  # the same
             self._broken(error)
         self._post(self._free)
+
+    def _tend_for(self, seconds: float) -> None:
+        until = self._seconds() + min(max(seconds, TEND_LEAST), TEND_MOST)
+        while True:
+            self._tending = self._store.tend(int(self._wall() * 1000))
+            if not self._tending or self._seconds() >= until:
+                return
 
     def _tidy(self) -> None:
         try:

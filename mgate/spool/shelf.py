@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 import msgspec
 
 from mgate.model.entry import Told
-from mgate.spool.filter import RefFilter
 from mgate.spool.hand import Hand
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.queries import decode_row, read, select
+from mgate.spool.recall import Past, Recall, RefKey, nonempty
 from mgate.spool.rows import Early, Found, Head, Hit, KnownRef, Row
-
-
-class PastRefs(Protocol):
-    """The memory of references whose messages are in history."""
-
-    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
-        """Which of these are known."""
 
 
 class StoredHead(msgspec.Struct, frozen=True, gc=False):
@@ -52,17 +44,17 @@ class ShelfOnSqlite:
 
     Attributes:
         ref_buckets, op_buckets: the buckets of the tag indexes that hold something.
-        filter: which references may be known; None until everything remembered is in it.
+        recall: which references may be known, and where to look for them.
         hand: the rows that the last commits touched.
         has_early: whether any early receipt is kept; most of the time none is, and nobody need ask.
         has_doubt: whether any attempt is in doubt; the same.
     """
 
-    def __init__(self, connection: sqlite3.Connection, past: PastRefs, open_words: OpenWords) -> None:
+    def __init__(self, connection: sqlite3.Connection, past: Past, open_words: OpenWords) -> None:
         self._db = connection
         self._past = past
         self._open_words = open_words
-        self.filter: RefFilter | None = None
+        self.recall = Recall(connection, past)
         self.ref_buckets: set[int] = set()
         self.op_buckets: set[int] = set()
         self.has_early = self.has_doubt = False
@@ -117,25 +109,30 @@ class ShelfOnSqlite:
                 found[id_] = at_hand[id_] = StoredHead(id_, client, ref_tag, content_tag, envelope, body, ref, meta)
         return found
 
-    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
+    def refs(self, wanted: Sequence[RefKey]) -> dict[RefKey, KnownRef]:
         """See ``rows.Shelf``."""
-        if self.filter is not None:
-            may_know = self.filter.may_know
-            wanted = [key for key in wanted if may_know(key[1])]
-        if not wanted:
-            return {}
-        known: dict[tuple[str, bytes], KnownRef] = {}
-        missing = set(wanted)
-        for bucket in sorted(self.ref_buckets, reverse=True):
-            for key in missing:
-                found = self._db.execute(_BY_REF, (bucket, *key)).fetchone()
-                if found is not None:
-                    known[key] = self._known(*found)
-            missing -= known.keys()
-            if not missing:
-                break
-        if missing:
-            known.update(self._past.refs([key for key in wanted if key in missing]))
+        may_know, (buckets, files) = self.recall.may_know, self.recall.unread
+        suspects = [key for key in wanted if may_know(key[1])]
+        known = self._look_up(suspects, sorted(self.ref_buckets), None) if suspects else {}
+        if buckets or files != []:
+            others = [key for key in wanted if key not in known]
+            known.update(self._look_up(others, buckets, files))
+        return known
+
+    def _look_up(
+        self, wanted: Sequence[RefKey], buckets: Sequence[int], files: Sequence[str] | None
+    ) -> dict[RefKey, KnownRef]:  # fmt: skip
+        """Which of these are known, in these buckets of the live spool or these files of the past."""
+        known: dict[RefKey, KnownRef] = {}
+        missing: list[RefKey] = []
+        for key in wanted:
+            found = read(self._db, _by_ref, buckets, *key)
+            if found:
+                known[key] = self._known(*found[0])
+            else:
+                missing.append(key)
+        if missing and files != []:
+            known.update(self._past.refs(missing, files))
         return known
 
     def _known(self, head: int, content_tag: bytes) -> KnownRef:
@@ -157,11 +154,13 @@ class ShelfOnSqlite:
 
     def operator_ids(self, account: str, tags: Sequence[bytes]) -> list[Found]:
         """See ``rows.Shelf``."""
-        found: list[Found] = []
-        for bucket in sorted(self.op_buckets, reverse=True) if tags else ():
-            hits = read(self._db, _by_operator_id, tags, bucket, account)
-            found += [Found(part, n, tag) for _, part, n, tag in sorted(hits, reverse=True)]
-        return found
+        buckets = sorted(self.op_buckets)
+        found = [
+            (place, part, n, tag)
+            for tag in dict.fromkeys(tags)
+            for place, part, n in read(self._db, _by_operator_id, buckets, tag, account)
+        ]
+        return [Found(part, n, tag) for _, part, n, tag in sorted(found, reverse=True)]
 
     def references(self, account: str, reference: int) -> list[Found]:
         """See ``rows.Shelf``."""
@@ -213,7 +212,8 @@ class ShelfOnSqlite:
         return [part for (part,) in self._db.execute("SELECT id FROM open")]
 
 
-_BY_REF = "SELECT id, content_tag FROM message WHERE bucket = ? AND client = ? AND ref_tag = ?"
+def _by_ref(buckets: int) -> str:
+    return select("id, content_tag", "message", "bucket", buckets, " AND client = ? AND ref_tag = ?")
 
 
 def _rows(parts: int) -> str:
@@ -228,14 +228,5 @@ def _heads(heads: int) -> str:
     return select("id, client, ref_tag, content_tag, envelope", "message", "id", heads)
 
 
-def _by_operator_id(tags: int) -> str:
-    return select("id, part, n, tag", "op", "tag", tags, " AND bucket = ? AND account = ?")
-
-
-def nonempty(connection: sqlite3.Connection, table: str) -> list[int]:
-    """The buckets of a tag index that hold something: one step down the index for each, however many rows they hold."""
-    walk = (
-        f"WITH RECURSIVE x(b) AS (SELECT min(bucket) FROM {table} UNION ALL"
-        f" SELECT (SELECT min(bucket) FROM {table} WHERE bucket > x.b) FROM x WHERE x.b IS NOT NULL)"
-    )
-    return [found for (found,) in connection.execute(f"{walk} SELECT b FROM x WHERE b IS NOT NULL")]
+def _by_operator_id(buckets: int) -> str:
+    return select("id, part, n", "op", "bucket", buckets, " AND tag = ? AND account = ?")

@@ -12,19 +12,18 @@ lies.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from mgate.spool import queries
 from mgate.spool.early import drop_early, keep_early, trim_all
 from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
-from mgate.spool.filter import RefFilter
 from mgate.spool.journal import Box, FeedEvent, seal_run, tag_of
 from mgate.spool.queries import Changes, Removals
-from mgate.spool.rows import KnownRef
+from mgate.spool.recall import Past
 from mgate.spool.schema import migrate
 from mgate.spool.shelf import OpenWords, ShelfOnSqlite
 from mgate.spool.story import ending_of
@@ -33,12 +32,6 @@ from mgate.spool.verbs import Result, Verb
 
 BUCKET: Final = 1 << 10
 """Rows a bucket of a tag index holds: small enough that the newest stays in the page cache."""
-
-SLICE: Final = 1_000
-"""References that one slice of background work adds to the filter: a millisecond or two."""
-
-REBUILD: Final = 1 << 20
-"""References that are added, over as many again as it began with, until the filter is built anew."""
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
 
@@ -53,16 +46,6 @@ _LOOK_AT_WAL: Final = 16
 
 
 _T = TypeVar("_T")
-
-
-class Past(Protocol):
-    """The memory of references whose messages are in history."""
-
-    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
-        """Which of these are known."""
-
-    def tags(self) -> Iterator[Sequence[bytes]]:
-        """Every reference tag remembered, in runs."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -110,12 +93,8 @@ class SqliteStore:
         self._commits = 0
         self._emptied = 0
         self._same_number = same_number
-        self._past = past
         self._box = box
         self._shelf = ShelfOnSqlite(self._db, past, open_words)
-        self._fresh_filter = RefFilter()
-        self._loading: Iterator[Sequence[bytes]] | None = self._everything_remembered()
-        self._rebuild_at = 0
         self._now = 0
         self._news = News([], [], journalled=False)
         self._clients: set[str] = set()
@@ -180,27 +159,8 @@ class SqliteStore:
         )
 
     def tend(self, now: int) -> bool:
-        """See ``engine.Store``: fills the reference filter after a start, and anew when half of it may be forgotten."""
-        if self._loading is None:
-            return False
-        for tags in self._loading:
-            self._fresh_filter.add(tags)
-            return True
-        self._loading = None
-        self._shelf.filter = self._fresh_filter
-        self._rebuild_at = 2 * len(self._fresh_filter) + REBUILD
-        return False
-
-    def _remember(self, tags: Sequence[bytes]) -> None:
-        self._fresh_filter.add(tags)
-        if self._shelf.filter is None or not tags:
-            return
-        if self._shelf.filter is not self._fresh_filter:
-            self._shelf.filter.add(tags)
-        elif len(self._fresh_filter) >= self._rebuild_at:
-            self._fresh_filter = RefFilter()
-            self._fresh_filter.add(tags)
-            self._loading = self._everything_remembered()
+        """See ``engine.Store``: reads the references that are remembered into their filter."""
+        return self._shelf.recall.step()
 
     def checkpoint(self, mode: str) -> None:
         """Copy the WAL into the file; ``mode`` is PASSIVE, RESTART or TRUNCATE. Without room it stays as it is, safe.
@@ -220,20 +180,6 @@ class SqliteStore:
         self.checkpoint("TRUNCATE")
         self._db.close()
 
-    def _everything_remembered(self) -> Iterator[Sequence[bytes]]:
-        greatest = 0
-        while True:
-            rows = self._db.execute(
-                "SELECT id, ref_tag FROM message WHERE id > ? ORDER BY id LIMIT ?", (greatest, SLICE)
-            ).fetchall()
-            if not rows:
-                break
-            greatest = rows[-1][0]
-            yield [tag for _, tag in rows]
-            if len(rows) < SLICE:
-                break  # what is accepted from now on is added by its commit
-        yield from self._past.tags()
-
     # ---- the transaction -------------------------------------------------------------------------------------------
 
     def _work(self, now: int, run: Callable[[Turn], _T]) -> _T:
@@ -249,7 +195,7 @@ class SqliteStore:
             raise
         self._now = now
         self._sequence = turn.ledger.next_sequence
-        self._remember([message.ref_tag for message, _ in turn.inserted])
+        self._shelf.recall.add([message.ref_tag for message, _ in turn.inserted])
         return results
 
     def _failed(self, error: sqlite3.Error) -> StoreFull | StoreBroken:

@@ -124,4 +124,5 @@ def test_days_are_written_by_processes_and_old_references_are_forgotten(file: Pa
     folder = read(file).spool.history
     kept = read(file).spool.reference_days
     assert len(list(folder.glob("refs-*.db"))) == kept == 8
-    assert sum(len(list(run)) for run in PastRefs(folder).tags()) == kept * 20
+    past = PastRefs(folder)
+    assert sum(len(run) for file in past.files() for run in past.tags(file)) == kept * 20

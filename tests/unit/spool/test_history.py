@@ -213,7 +213,7 @@ def test_references_are_remembered_by_the_day_of_ending_and_forgotten_by_the_fil
     assert set(known) == {wanted[0], wanted[1]}
     assert known[wanted[0]].message == NOW + 1
     assert (known[wanted[0]].content_tag, known[wanted[0]].state) == (ending(1).content_tag, State.DELIVERED)
-    assert sorted(tag for run in past.tags() for tag in run) == [ref(1), ref(2)]
+    assert sorted(tag for file in past.files() for run in past.tags(file) for tag in run) == [ref(1), ref(2)]
     assert len(writer.drop_refs_before(NOW + DAY)) == 1
     assert set(past.refs(wanted)) == {wanted[1]}
 

@@ -25,6 +25,7 @@ from mgate.spool.ledger import Ledger
 from mgate.spool.lifecycle import CannotHappen, Event, fold_fates
 from mgate.spool.memory import MemoryStore
 from mgate.spool.reader import SqliteReader
+from mgate.spool.recall import RefKey
 from mgate.spool.rows import KnownRef
 from mgate.spool.store import SqliteStore
 from mgate.spool.turn import Turn
@@ -75,10 +76,13 @@ class InMemory(MemoryStore):
 class NoPast:
     """No reference is remembered from history."""
 
-    def refs(self, wanted: object) -> dict[tuple[str, bytes], KnownRef]:
+    def files(self) -> list[str]:
+        return []
+
+    def refs(self, wanted: Sequence[RefKey], files: Sequence[str] | None = None) -> dict[RefKey, KnownRef]:
         return {}
 
-    def tags(self) -> Iterator[Sequence[bytes]]:
+    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         return iter(())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mgate.model.message import State, TrafficClass
-from mgate.spool import store
+from mgate.spool import recall, store
 from mgate.spool.engine import NewerSpool, StoreBroken, StoreFull
 from mgate.spool.journal import Box
 from mgate.spool.reader import SqliteReader
@@ -43,10 +43,15 @@ class Remembered:
     def __init__(self) -> None:
         self.known: dict[tuple[str, bytes], KnownRef] = {}
 
-    def refs(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], KnownRef]:
+    def files(self) -> list[str]:
+        return ["refs-1"]
+
+    def refs(
+        self, wanted: Sequence[tuple[str, bytes]], files: Sequence[str] | None = None
+    ) -> dict[tuple[str, bytes], KnownRef]:
         return {key: self.known[key] for key in wanted if key in self.known}
 
-    def tags(self) -> Iterator[Sequence[bytes]]:
+    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         yield [ref for _, ref in self.known]
 
 
@@ -116,7 +121,7 @@ class TestSqliteStoreWithItsFilter(StoreClaims):
             place = file.open()
             while place.store.tend(NOW):
                 pass
-            assert file.store._shelf.filter is not None
+            assert file.store._shelf.recall.whole
             return place
 
         return open_and_fill
@@ -328,7 +333,7 @@ def test_an_ended_reference_is_remembered_from_history(file: File) -> None:
 
 
 def test_references_accepted_while_the_filter_fills_are_in_it(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SLICE", 3)
+    monkeypatch.setattr(store, "BUCKET", 3)
     player = Player(file.open)
     player.accept(*(message(count) for count in range(1, 11)))
     player.reopen()
@@ -341,17 +346,40 @@ def test_references_accepted_while_the_filter_fills_are_in_it(file: File, monkey
     assert [answer.duplicate for answer in answers if not isinstance(answer, Clash)] == [True] * (count - 1) + [False]
 
 
+def test_what_is_read_in_is_not_asked_of_the_disk_while_the_rest_still_is(
+    file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start with a million waiting spent ten minutes on looking into a thousand buckets for each new reference."""
+    monkeypatch.setattr(store, "BUCKET", 4)
+    player = Player(file.open)
+    player.accept(*(message(count) for count in range(1, 41)))
+    player.reopen()
+    shelf = file.store._shelf
+    seen: list[int] = []
+    while True:
+        buckets, files = shelf.recall.unread
+        seen.append(len(buckets))
+        if not buckets and files == []:
+            break
+        for count in (1, 21, 40):
+            assert ("local", message(count).ref_tag) in shelf.refs([("local", message(count).ref_tag)])
+        assert shelf.refs([("local", message(99).ref_tag)]) == {}
+        player.store.tend(NOW)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] >= 10
+
+
 def test_the_filter_is_built_anew_when_much_of_it_may_be_forgotten(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "REBUILD", 10)
+    monkeypatch.setattr(recall, "REBUILD", 10)
     player = Player(file.open)
     while player.store.tend(NOW):
         pass
-    first = file.store._shelf.filter
+    first = file.store._shelf.recall._now
     player.accept(*(message(count) for count in range(1, 12)))
     player.accept(message(12))
     while player.store.tend(NOW):
         player.accept(message(13))
-    assert file.store._shelf.filter is not first
+    assert file.store._shelf.recall._now is not first
     assert all(kind_of(player.accept(message(count))[0], object).duplicate for count in range(1, 14))  # type: ignore[attr-defined]  # a Kept
 
 
