@@ -9,7 +9,8 @@
 -- What it may do stands in the other files; that is all it may do.
 CREATE ROLE mgate LOGIN
     NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
-    -- One line for rows, one for NOTIFY, one for `mgatectl source check`, and one for each call that runs at a time.
+    -- One line for rows, one for results, one for NOTIFY, one for `mgatectl source check`, one for the reckoning, and
+    -- one for each call that runs at a time.
     CONNECTION LIMIT 8;
 
 -- mgate sets these for itself on each connection; they hold whoever else gets hold of the certificate.

@@ -1,5 +1,5 @@
 -- Everything of mgate's stands in a schema of its own.
-CREATE SCHEMA mgate;
+CREATE SCHEMA IF NOT EXISTS mgate;
 GRANT USAGE ON SCHEMA mgate TO mgate;
 
 -- The outbox: the core inserts a row for each message, in the transaction of the operation that the customer is told

@@ -81,7 +81,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SET status = CASE g.state WHEN 'returned' THEN 'new' WHEN 'refused' THEN 'refused'
             ELSE CASE o.status WHEN 'cancelling' THEN 'cancelled' ELSE 'taken' END END,
         leased_until = NULL
-    FROM jsonb_to_recordset(set_state.results) AS g(key text, version text, state text)
+    FROM jsonb_to_recordset($1) AS g(key text, version text, state text)
     WHERE o.id = g.key::bigint AND o.version = g.version AND (
         (g.state IN ('taken', 'refused') AND o.status IN ('new', 'claimed', 'cancelling'))
         OR (g.state = 'returned' AND o.status IN ('claimed', 'cancelling') AND o.claimed_by = holder));
@@ -90,7 +90,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         operator, parts, cost, currency, error)
     SELECT g.key, g.version, g.sequence, g.state, g.message, g.reason, g.may_have_been_sent, to_timestamp(g.at),
         g.channel, g.operator, g.parts, nullif(g.cost, '')::numeric, g.currency, g.error
-    FROM jsonb_to_recordset(set_state.results) AS g(key text, version text, sequence bigint, state text, message text,
+    FROM jsonb_to_recordset($1) AS g(key text, version text, sequence bigint, state text, message text,
         reason text, may_have_been_sent boolean, at float8, channel text, operator text, parts integer, cost text,
         currency text, error text)
     WHERE g.state <> 'returned'

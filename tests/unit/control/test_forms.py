@@ -13,6 +13,7 @@ from mgate.config import CoreSource
 from mgate.config.sources import OURS, SourceCall
 from mgate.config.tls import Tls
 from mgate.control.cli import main
+from mgate.control.ddl.fitted import fitted
 from mgate.control.forms import ddl, request_form
 from tests.unit.control.conftest import Shell
 
@@ -59,36 +60,61 @@ def test_the_dba_reads_statements_by_the_names_of_the_mapping() -> None:
         columns=(("to", "PHONE"), ("text", "sms_text"), ("version", ""), ("meta", ""), ("group", "")),
     ))  # fmt: skip
     assert 'CREATE TABLE core."MESSAGES" (' in sql
-    assert '"PHONE" text NOT NULL' in sql
-    assert "sms_text text NOT NULL" in sql
+    assert re.search('"PHONE" +text NOT NULL', sql)
+    assert re.search("sms_text +text NOT NULL", sql)
     assert 'GRANT UPDATE (status, leased_until, claimed_by) ON core."MESSAGES" TO "MGATE";' in sql
     assert "recipient" not in sql
     assert "    meta" not in sql
+    assert 'CREATE INDEX "MESSAGES_open" ON core."MESSAGES" (id)' in sql
+    assert "CREATE INDEX answers_at ON core.answers (at);" in sql
+    assert 'GRANT USAGE ON SCHEMA core TO "MGATE";' in sql
+    assert not re.search(r"\bmgate\b", sql)
     assert "CREATE TABLE core.answers (" in sql
 
 
-def test_ours_and_the_shipped_statements_have_the_same_columns() -> None:
-    shipped = (DDL / "2-outbox.sql").read_text()
-    made = ddl(CORE)
-    assert set(OURS.values()) <= set(re.findall(r"^    (\w+) ", shipped, re.MULTILINE))
-    assert set(OURS.values()) <= set(re.findall(r"^    (\w+) ", made, re.MULTILINE))
-    results = (DDL / "3-results.sql").read_text()
-    columns = re.findall(r"^    ([a-z_]+) +(\w+)", results[results.index("CREATE TABLE") :], re.MULTILINE)
-    for name, kind in columns:
-        assert re.search(rf"^    {name} {kind}", made, re.MULTILINE), name
-    statuses = re.search(r"CHECK \(status IN \((.*)\)\)", shipped)
-    assert statuses is not None
-    assert statuses[1] in made
+def statements(text: str) -> str:
+    """SQL without comments and empty lines."""
+    return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("--"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, "1-role 2-outbox 3-results"),
+        ({"notify": "mgate_outbox"}, "1-role 2-outbox 3-results 4-notify"),
+        ({"results": ""}, "1-role 2-outbox"),
+        ({"mode": "procedures"}, "1-role 2-outbox 3-results 5-procedures"),
+        ({"mode": "view", "outbox": "mgate.messages"}, "1-role 2-outbox 3-results 6-view"),
+    ],
+)
+def test_by_our_own_names_the_form_says_what_the_files_say(changes: dict[str, object], names: str) -> None:
+    shipped = "\n".join((DDL / f"{name}.sql").read_text() for name in names.split())
+    assert statements(ddl(msgspec.structs.replace(CORE, **changes))) == statements(shipped)
+
+
+def test_the_files_are_where_the_documents_say_and_have_every_column() -> None:
+    outbox = fitted(CORE, "2-outbox.sql")
+    assert set(OURS.values()) <= set(re.findall(r"^    (\w+) ", outbox, re.MULTILINE))
+    assert min(path.name for path in DDL.iterdir()) == "1-role.sql"
+
+
+def test_a_table_that_orders_its_rows_by_another_column_has_both() -> None:
+    sql = ddl(msgspec.structs.replace(CORE, columns=(("key", "ref"), ("order", "seq"), ("cancel", ""))))
+    assert "    ref text PRIMARY KEY,\n    seq " in sql
+    assert "ON mgate.outbox (seq)\n    WHERE status IN ('new', 'claimed', 'cancelling');" in sql
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"mode": "procedures"}, "GRANT EXECUTE ON FUNCTION mgate.get_batch(integer, interval, text) TO mgate;"),
+        (
+            {"mode": "procedures"},
+            "FUNCTION mgate.get_batch(integer, interval, text), mgate.set_state(jsonb, text) TO mgate;",
+        ),
         ({"mode": "view", "outbox": "mgate.messages"}, "GRANT SELECT ON mgate.messages TO mgate;"),
         ({"notify": "mgate_outbox"}, "PERFORM pg_notify('mgate_outbox', '')"),
         ({"claim_query": "SELECT * FROM own(%(most)s)"}, "--   SELECT * FROM own(%(most)s)"),
-        ({"calls": (SourceCall(name="balance", sql="SELECT b(%(a)s)", at_once=3),)}, "CONNECTION LIMIT 8;"),
+        ({"calls": (SourceCall(name="balance", sql="SELECT b(%(a)s)", at_once=4),)}, "CONNECTION LIMIT 9;"),
     ],
 )
 def test_every_way_to_take_rows_has_its_statements(changes: dict[str, object], said: str) -> None:
