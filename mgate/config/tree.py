@@ -178,7 +178,7 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
         binds: how many transceiver binds to hold.
         window: how many submits may be without an answer on one bind.
         rate: submit_sm a second over all binds; 0 for no limit.
-        enquire_link: seconds without a sign of life after which one is asked for.
+        enquire_link: seconds without a sign of life after which one is asked for; a late answer asks at once.
         response_limit: seconds after which an answer is taken for lost.
         reconnect_min, reconnect_max: between them grows the time between two tries to connect.
         bad_password_wait: seconds to wait after the operator refused the password, lest it locks the account.

@@ -12,8 +12,10 @@ the session ends or the peer unbinds, no more submits are handed out.
 *Late answers.* A submit that times out leaves a tombstone as long as the session lasts: when its answer comes after
 all, it is told as `Late`, for the operator's id is worth having. Its sequence number is not used again before.
 
-*Life.* Every PDU is a sign of life. After `enquire_every` seconds without one an enquire_link goes out, and when
-`response_limit` passes in silence the link is dead. The limits of bind and unbind run whatever else comes in.
+*Life.* Every PDU is a sign of life. After `enquire_every` seconds without one an enquire_link goes out, and at once
+when a submit times out: only a response shows that we are heard, and receipts may go on coming on a line that swallows
+all we say. When `response_limit` passes without any, the link is dead. The limits of bind and unbind run whatever else
+comes in.
 
 *Time.* Requests time out in the order in which they were submitted, so one queue and one deadline serve them all.
 
@@ -111,6 +113,7 @@ class Session(Generic[Token]):
         self._limit: float | None = None  # of the bind, or of the unbind
         self._heard_at = 0.0
         self._enquire_limit: float | None = None
+        self._doubted = False  # a submit has timed out since we last looked
         self._malformed = 0
         self._last_malformed = b""
 
@@ -241,15 +244,17 @@ class Session(Generic[Token]):
                     continue
                 self._bury(sequence, token)
                 turn.results.append((token, Uncertain("response_timeout", link_alive=True)))
+                self._doubted = True
 
     def _watch(self, turn: Turn[Token], now: float) -> None:
         if self._enquire_limit is None:
-            if now >= self._heard_at + self._enquire_every:
+            if self._doubted or now >= self._heard_at + self._enquire_every:
                 sequence = self._own["enquire_link"] = self._sequence()
                 self._control.append(pdu.pack_simple(pdu.ENQUIRE_LINK, sequence))
                 self._enquire_limit = now + self._response_limit
         elif now >= self._enquire_limit:
             self._end(turn, f"enquire_link unanswered for {self._response_limit:g} s: the link is dead")
+        self._doubted = False
 
     # ---- hearing
 
@@ -264,7 +269,9 @@ class Session(Generic[Token]):
             self._end(turn, str(error))
             return turn.events()
         if frames:
-            self._heard_at, self._enquire_limit = now, None
+            self._heard_at = now
+            if self._enquire_limit is not None and any(fields[0] & pdu.RESPONSE for fields in frames):
+                self._enquire_limit = None
         waiting, unwritten, accepted = self._waiting, self._unwritten, turn.results.append
         for fields in frames:
             command, status, sequence, body = fields

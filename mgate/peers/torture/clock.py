@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mgate.peers.torture.proxy import Fault, Proxy
-from mgate.peers.torture.stage import Course, Discipline, Evidence, Stage
+from mgate.peers.torture.stage import SILENCE, Course, Discipline, Evidence, Stage
 from mgate.peers.traffic import Mix
 
 HOUR: Final = 3600.0
@@ -58,9 +58,17 @@ class Clock(Discipline):
         self._sampling: asyncio.Task[None] | None = None
 
     def course(self, course: Course) -> Course:
-        """Few messages over many binds, so that lines fall silent; many of them with a short life."""
+        """Few messages over many binds, so that lines fall silent; many of them with a short life.
+
+        The operator answers all: an enquire_link also goes out when an answer is late, and here only silence may ask.
+        """
         return course._replace(
-            rate=min(course.rate, 4.0), binds=8, window=5, settings=_SETTINGS, mix=Mix(short=0.3, short_life=SHORT_LIFE)
+            rate=min(course.rate, 4.0),
+            binds=8,
+            window=5,
+            settings=_SETTINGS,
+            mix=Mix(short=0.3, short_life=SHORT_LIFE),
+            script=course.script.replace(SILENCE, ""),
         )
 
     async def prepare(self, stage: Stage) -> None:

@@ -27,9 +27,14 @@ ACCOUNT: Final = f"""seed = {{seed}}
 system_id = "{SYSTEM_ID}"
 password = "{PASSWORD}"
 """
+SILENCE: Final = """\
+[silence]
+submits = 0.002
+"""
 SCRIPT: Final = (
     "# A slow operator with moods, for the torture.\n"
     + ACCOUNT
+    + SILENCE
     + """\
 [latency]
 submit = [0.01, 0.3]
@@ -38,8 +43,6 @@ queue_full = 0.002
 system_error = 0.001
 [errors]
 shares = { ESME_RSUBMITFAIL = 0.005 }
-[silence]
-submits = 0.002
 [receipts]
 delay = [0.05, 6.0]
 retry = 2.0

@@ -248,6 +248,7 @@ def test_an_answer_after_its_time_out_still_tells_its_outcome(late_by: float, st
     assert desk.session.next_deadline() == 110.0
     assert desk.wait(9.999) == []
     assert desk.wait(0.001) == [Ended([("a", TIMED_OUT)])]
+    desk.hear(pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, 1))
     assert desk.wait(late_by) == []
     assert desk.hear(RESP(sequence, status, "7F3A"))[0] == Late([("a", outcome)])
     assert desk.hear(RESP(sequence, status, "7F3A"))[0].what is Note.STRAY_RESPONSE  # only once
@@ -335,9 +336,9 @@ def test_our_numbers_wrap_to_one_and_skip_what_is_open_or_in_doubt() -> None:  #
     assert (last, one) == (pdu.LARGEST_SEQUENCE, 1)
     desk.wait(10.0)  # both leave tombstones
     desk.session._next = pdu.LARGEST_SEQUENCE - 1
-    assert desk.submit("c", "d") == [2, 3]  # the bind, a and b keep theirs
+    assert desk.submit("c", "d") == [3, 4]  # the bind, a, b and our enquire_link keep theirs
     desk.session._next = 2
-    assert desk.submit("e") == [4]
+    assert desk.submit("e") == [5]
     assert desk.hear(RESP(one, 0, "late"))[0] == Late([("b", Accepted("late"))])
 
 
@@ -401,25 +402,62 @@ def test_a_link_that_dies_at_moment_zero_is_noticed_too() -> None:
     assert isinstance(desk.wait(10.0)[0], Close)
 
 
-@pytest.mark.parametrize(
-    "sign",
-    [
-        a_receipt(1),
-        pdu.pack_simple(pdu.ENQUIRE_LINK, 1),
-        pdu.pack_simple(pdu.GENERIC_NACK, 0, 3),
-        pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, 4711),
-        RESP(4711, 0, ""),
-        pdu.pack_simple(0x99, 1),
-    ],
-)
+REQUESTS = [a_receipt(1), pdu.pack_simple(pdu.ENQUIRE_LINK, 1), pdu.pack_simple(0x99, 1)]
+RESPONSES = [
+    pdu.pack_simple(pdu.GENERIC_NACK, 0, 3),
+    pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, 4711),
+    RESP(4711, 0, ""),
+]
+
+
+@pytest.mark.parametrize("sign", [*REQUESTS, *RESPONSES])
 def test_any_pdu_is_a_sign_of_life(sign: bytes) -> None:
+    desk = Desk().bind()
+    desk.wait(29.0)
+    desk.hear(sign)
+    assert desk.wait(29.0) == []
+    assert desk.session.next_deadline() == 159.0
+
+
+@pytest.mark.parametrize("answer", RESPONSES)
+def test_any_response_shows_that_we_are_heard(answer: bytes) -> None:
     desk = Desk().bind()
     desk.wait(30.0)
     desk.now += 9.0
-    desk.hear(sign)
+    desk.hear(answer)
     assert desk.wait(20.0) == []
     assert desk.session.next_deadline() == 169.0
     assert desk.session.state is SessionState.BOUND
+
+
+@pytest.mark.parametrize("sign", REQUESTS)
+def test_a_line_that_speaks_and_does_not_hear_is_dead(sign: bytes) -> None:
+    desk = Desk().bind()
+    desk.submit("a")
+    for _ in range(9):
+        desk.now += 1.0
+        desk.hear(sign)
+    desk.session.take()
+    assert desk.wait(1.0) == [Ended([("a", TIMED_OUT)])]
+    assert [frame.command for frame in desk.taken()] == [pdu.ENQUIRE_LINK]
+    desk.now += 9.0
+    desk.hear(sign)
+    (close,) = desk.wait(1.0)
+    assert close == Close("enquire_link unanswered for 10 s: the link is dead", orderly=False)
+
+
+def test_many_submits_that_time_out_ask_one_question_at_a_time() -> None:
+    desk = Desk().bind()
+    desk.submit("a")
+    desk.now += 1.0
+    desk.submit("b", "c")
+    desk.wait(9.0)
+    desk.wait(1.0)
+    (question,) = desk.taken()
+    assert question.command == pdu.ENQUIRE_LINK
+    desk.hear(pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, question.sequence))
+    assert desk.wait(20.0) == []
+    assert desk.taken() == []
 
 
 def test_octets_that_make_no_pdu_are_no_sign_of_life() -> None:
@@ -440,11 +478,11 @@ def test_an_answer_to_enquire_link_may_carry_a_surplus_body() -> None:  # [49]
 
 def test_a_link_that_answers_nothing_but_enquire_link_leaves_its_submits_in_doubt_and_stays() -> None:  # [42]
     desk = Desk().bind()
-    desk.submit("a")
-    for _ in range(5):
-        desk.hear(pdu.pack_simple(pdu.ENQUIRE_LINK, 1))
-        desk.now += 1.0
-    assert desk.wait(5.0) == [Ended([("a", TIMED_OUT)])]
+    for _ in range(3):
+        desk.submit("a")
+        assert desk.wait(10.0) == [Ended([("a", TIMED_OUT)])]
+        (question,) = desk.taken()
+        desk.hear(pdu.pack_simple(pdu.ENQUIRE_LINK_RESP, question.sequence))
     assert desk.session.state is SessionState.BOUND
 
 
