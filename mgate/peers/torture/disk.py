@@ -20,8 +20,10 @@ MIB: Final = 1 << 20
 RECOVERED: Final = 5.0
 """Seconds after there is room again until pushes are taken."""
 
-SIZE: Final = 96
-MIN_FREE: Final = '[spool]\nmin_free = "16MiB"\n'
+SIZE: Final = 256
+"""MiB: room for the messages of a hundred rounds, so that the disk is full only when it was filled."""
+
+SETTINGS: Final = '[spool]\nmin_free = "16MiB"\nreserve = "16MiB"\n'
 _LONGEST: Final = 6.0
 _CHUNK: Final = bytes(64 << 10)
 
@@ -35,8 +37,8 @@ class _Mounted(Discipline):
         self.spool: Path | None = None
 
     def course(self, course: Course) -> Course:
-        """With the least room that the configuration allows."""
-        return course._replace(settings=MIN_FREE)
+        """What is kept free and held in reserve leaves nearly all of the disk to messages."""
+        return course._replace(settings=SETTINGS)
 
     async def furnish(self, stage: Stage) -> None:
         """Mount it."""
