@@ -3,7 +3,7 @@
 The verbs of a batch are worked out on the reactor's thread, where the store touches the page cache alone; a thread of
 its own waits for the disk. (Worked out on that thread, each statement of a batch had to win the interpreter's lock back
 from a busy reactor.) A commit waits for no timer: what has gathered while the last one was at the disk goes into the
-next. A batch takes at most 500 rows: outcomes and leases first, in one queue, first in, first out (a second queue once
+next. A batch takes about 500 rows: outcomes and leases first, in one queue, first in, first out (a second queue once
 let a lease overtake an outcome and broke the window); then what is urgent; then the rest. Callers are answered on the
 reactor's thread, one call a batch.
 
@@ -25,7 +25,7 @@ from mgate.spool.lifecycle import CannotHappen
 from mgate.spool.verbs import Ends, Lease, NotKept, Result, Verb
 
 BATCH: Final = 500
-"""Rows a commit takes at most."""
+"""Rows a commit takes, and the first verb of each line beyond."""
 
 FULL_WAIT: Final = 0.25
 """Seconds until outcomes that found no room are tried again."""
@@ -151,13 +151,16 @@ class Writer:
             self._go(self._tend, self._seconds())
 
     def _gather(self) -> list[_Job]:
-        """The next batch: those lines first whose answers free something."""
+        """The next batch: those lines first whose answers free something, and the head of every line, whatever its
+        size: lines before it that never end would keep it waiting for ever, and all behind it."""
         if self._alone:
             return [self._alone.popleft()]
         jobs: list[_Job] = []
         room = BATCH
         for line in self._lines:
-            while line and (room >= line[0].rows or not jobs):
+            first = True
+            while line and (first or room >= line[0].rows):
+                first = False
                 job = line.popleft()
                 room -= job.rows
                 jobs.append(job)

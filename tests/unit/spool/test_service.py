@@ -197,6 +197,19 @@ def test_a_batch_takes_no_more_rows_than_its_bound_but_one_verb_at_least(house: 
     assert house.rows == [400, 200, 2 * BATCH, 1]
 
 
+def test_no_line_is_kept_waiting_by_lines_before_it_that_never_end(house: House) -> None:
+    """A verb greater than what was left of a batch stood before all acceptances while messages left without a pause."""
+    house.writer.put(Forget(()), 2 * BATCH, house.answers.append)
+    house.put(Wake(5))
+    for _ in range(2):
+        house.put(ends(1), Lease(()), rows=BATCH // 2)
+        house.writer.put(Wake(2), BATCH, house.answers.append, urgent=True)
+        house.commit()
+    assert house.store.batches == [
+        [ends(1), Lease(()), Wake(2), Forget(())], [ends(1), Lease(()), Wake(2), Wake(5)],
+    ]  # fmt: skip
+
+
 # ---- a disk that is full -------------------------------------------------------------------------------------------
 
 
