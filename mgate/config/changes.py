@@ -16,8 +16,9 @@ import msgspec
 from mgate.config.drops import Drop
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
-from mgate.config.reading import kinds_of, sections_of
+from mgate.config.reading import sections_of
 from mgate.config.reckoning import Reckoning
+from mgate.config.sections import kinds_of
 from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tls import Tls
 from mgate.config.tree import Admin, Config, Log, Push, PushClient, Retention, Sms, Spool

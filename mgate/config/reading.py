@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, TypeVar, get_args, get_type_hints
+from typing import Final
 
 import msgspec
 
@@ -16,10 +14,11 @@ from mgate.config import drops as files
 from mgate.config import sources as core
 from mgate.config import webhooks as hooks
 from mgate.config.drops import Drop
-from mgate.config.kinds import Kind, NotAllowed, Plain, UnixSocket, show_span
-from mgate.config.mistakes import ConfigError, Mistake
+from mgate.config.kinds import NotAllowed, Plain, UnixSocket, show_span
+from mgate.config.mistakes import ConfigError
 from mgate.config.mtls import Known, PushMtls, mistakes_of
 from mgate.config.reckoning import Reckoning
+from mgate.config.sections import Sections, default_of, kinds_of
 from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tls import Tls, unknown, unsound
 from mgate.config.tree import (
@@ -54,7 +53,6 @@ _SECTIONS: Final = (
     "webhooks", "reckoning",
     "log",
 )  # fmt: skip
-_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def read(path: Path) -> Config:
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow a link away from the instance's folder
     reading = _Reading(file)
-    tables = reading.tables()
+    tables = reading.tables("make an instance with mgatectl init, or name its file")
     config = reading.tree(tables) if tables is not None else None
     if config is not None:
         reading.check(config)
@@ -94,7 +92,7 @@ def read(path: Path) -> Config:
 def settings(config: Config) -> list[Setting]:
     """Every setting, in the order of the tree."""
     return [
-        Setting(section, key, kind.show(getattr(struct, key), config.home), _default(type(struct), key, kind))
+        Setting(section, key, kind.show(getattr(struct, key), config.home), default_of(type(struct), key, kind))
         for section, struct in sections_of(config)
         for key, kind in kinds_of(type(struct)).items()
     ]
@@ -103,21 +101,6 @@ def settings(config: Config) -> list[Setting]:
 def changed(config: Config) -> list[Setting]:
     """The settings that differ from their defaults, and those that have none."""
     return [setting for setting in settings(config) if setting.value != setting.default]
-
-
-def kinds_of(struct: type[msgspec.Struct]) -> dict[str, Kind]:
-    """The settings of a section: key and kind, in order."""
-    hints = get_type_hints(struct, include_extras=True)
-    return {
-        field.name: get_args(hints[field.name])[1]
-        for field in msgspec.structs.fields(struct)
-        if hasattr(hints[field.name], "__metadata__")
-    }
-
-
-def _default(struct: type[msgspec.Struct], key: str, kind: Kind) -> Plain | None:
-    field = next(field for field in msgspec.structs.fields(struct) if field.name == key)
-    return None if field.default is msgspec.NODEFAULT else kind.show(field.default, Path())
 
 
 def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
@@ -145,27 +128,8 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
     yield "log", config.log
 
 
-class _Reading:
-    """One reading of one file; mistakes gather here."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.home = file.parent
-        self.mistakes: list[Mistake] = []
-
-    def tables(self) -> dict[str, object] | None:
-        """The file as TOML, or None and a mistake."""
-        try:
-            return tomllib.loads(self.file.read_bytes().decode())
-        except OSError as error:
-            self._wrong(
-                "", "", f"cannot be read: {error.strerror}; make an instance with mgatectl init, or name its file"
-            )
-        except UnicodeDecodeError:
-            self._wrong("", "", "is not UTF-8 text")
-        except tomllib.TOMLDecodeError as error:
-            self._wrong("", "", f"is not TOML: {error}")
-        return None
+class _Reading(Sections):
+    """One reading of one configuration; mistakes gather here."""
 
     def tree(self, tables: dict[str, object]) -> Config | None:
         """The tree, or None where a section could not be read."""
@@ -354,54 +318,3 @@ class _Reading:
                 self._wrong(f"{section}.{name}", "", f"is not a name; allowed: {NAME.allowed}")
                 del found[name]
         return found
-
-    def _section(
-        self, struct: type[_S], section: str, table: object, skip: tuple[str, ...] = (), **known: object
-    ) -> _S | None:
-        """One section, or None when anything in it is wrong."""
-        before = len(self.mistakes)
-        given = self._table(section, table)
-        kinds = kinds_of(struct)
-        for key in (key for key in given if key not in kinds):
-            self._unknown(section, key, (*kinds, *skip))
-        values = {key: self._value(struct, section, key, kind, given) for key, kind in kinds.items()}
-        return struct(**known, **values) if len(self.mistakes) == before else None
-
-    def _value(
-        self, struct: type[msgspec.Struct], section: str, key: str, kind: Kind, given: Mapping[str, object]
-    ) -> object:
-        default = _default(struct, key, kind)
-        value = given.get(key, default)
-        if value is None:
-            self._wrong(section, key, f"is missing; allowed: {kind.allowed}")
-            return None
-        try:
-            return kind.read(value, self.home)
-        except NotAllowed:
-            # Somebody may have put the password itself where its file's name belongs.
-            shown = "what stands there" if "password" in key else _quote(value)
-            self._wrong(section, key, f"{shown} is not allowed; allowed: {kind.allowed}")
-            return None
-
-    def _table(self, section: str, value: object) -> dict[str, object]:
-        if isinstance(value, dict):
-            return dict(value)
-        self._wrong(section, "", f"is not a section: write [{section}] on a line of its own")
-        return {}
-
-    def _unknown(self, section: str, key: str, known: tuple[str, ...]) -> None:
-        near = get_close_matches(key, known, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        if section:
-            self._wrong(section, key, f"is not a setting; {hint}")
-        else:
-            self._wrong(key, "", f"is not a section; {hint}")
-
-    def _wrong(self, section: str, key: str, problem: str) -> None:
-        self.mistakes.append(Mistake(self.file, section, key, problem))
-
-
-def _quote(value: object) -> str:
-    """A refused value as TOML would write it, cut short."""
-    shown = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."

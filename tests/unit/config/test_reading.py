@@ -15,7 +15,7 @@ from mgate.config import ConfigError, Loopback, Setting, UnixSocket, changed, fi
 from mgate.config import tree as tree_of
 from mgate.config.countries import COUNTRIES
 from mgate.config.kinds import Span, read_size, read_span, show_size, show_span
-from mgate.config.reading import kinds_of
+from mgate.config.sections import kinds_of
 from mgate.policy.classes import RULES
 
 SHIPPED = Path(__file__).parents[3] / "etc" / "mgate.toml"
