@@ -20,14 +20,13 @@ def drop_table(drops: Iterable[DropView]) -> Table:
 
 
 def file_table(drops: Iterable[DropView]) -> Table:
-    """The files that are remembered; the rows of one whose messages have all ended are in its results."""
-    names = ("folder", "file", "phase", "claimed", "accepted", "known", "refused", "not ended")
+    """The files that are remembered."""
+    names = ("folder", "file", "phase", "claimed", "accepted", "known", "refused", "not ended", "reason")
     shown = grid(*names, right=(4, 5, 6, 7))
     for drop in drops:
         for file in drop.files:
-            counts = (file.accepted, file.known, file.refused, file.open)
-            cells = ("", "", "", "") if file.phase == "final" else tuple(map(str, counts))
-            put(shown, drop.name, file.name, file.phase, moment(file.claimed), *cells)
+            counts = map(str, (file.accepted, file.known, file.refused, file.open))
+            put(shown, drop.name, file.name, file.phase, moment(file.claimed), *counts, file.reason)
     return shown
 
 
@@ -47,8 +46,8 @@ def check_tables(view: CheckedView) -> list[Table]:
             put(rows, str(row.line), row.ref, row.to, row.traffic, row.sender, str(row.characters), str(row.parts))
         shown.append(rows)
     if view.faults:
-        faults = grid("line", "code", "field", "what is wrong", right=(0,))
+        faults = grid("line", "ref", "code", "field", "what is wrong", right=(0,))
         for fault in view.faults[:20]:
-            put(faults, str(fault.line or ""), fault.code, fault.field, fault.detail)
+            put(faults, str(fault.line or ""), fault.ref, fault.code, fault.field, fault.detail)
         shown.append(faults)
     return shown

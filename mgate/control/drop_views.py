@@ -6,11 +6,13 @@ import msgspec
 
 
 class DropFileView(msgspec.Struct, frozen=True):
-    """One file that was taken.
+    """One file that was taken, or refused whole.
 
     Attributes:
-        phase: ``taking``, ``taken`` or ``final``; of the last the numbers are in its results only.
+        phase: ``taking``, ``taken`` or ``final``; ``refused``: nothing of it was taken.
+        claimed: when, or when it was refused.
         accepted, known, refused: rows; ``open``: messages that have not ended.
+        reason: why it was refused: a word of ``docs/files.md``.
     """
 
     name: str
@@ -20,6 +22,7 @@ class DropFileView(msgspec.Struct, frozen=True):
     known: int = 0
     refused: int = 0
     open: int = 0
+    reason: str = ""
 
 
 class DropView(msgspec.Struct, frozen=True):
@@ -51,12 +54,13 @@ class DropsView(msgspec.Struct, frozen=True):
 
 
 class FaultView(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a file; ``line`` 0 for the whole."""
+    """One thing that is wrong with a file; ``line`` 0 for the whole; ``ref``: the row's, where it could be read."""
 
     line: int
     code: str
     field: str
     detail: str
+    ref: str = ""
 
 
 class SampleView(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from mgate.feeds.api import Feeds
 from mgate.feeds.stream import Journal
 from mgate.intake.client import PushClient
 from mgate.intake.drops.blocks import Limits
-from mgate.intake.drops.book import Book, Counts, TakenFile
+from mgate.intake.drops.book import Book, Counts, TakenFile, Turned
 from mgate.intake.drops.course import Around, Course, Stopped, Takes
 from mgate.intake.drops.finals import Finals, moment
 from mgate.intake.drops.folder import Folder, FolderError
@@ -254,6 +254,7 @@ class One:
         for each in self.book.files():
             if each.phase == "final" and now - each.touched > self.drop.keep:
                 self.book.forget(each.number)
+        self.book.forget_turned(now - self.drop.keep)
 
     # ---- for the administrator -------------------------------------------------------------------------------------
 
@@ -266,6 +267,8 @@ class One:
         """How it stands."""
         files = await self._hands.away(self.book.files) if self._opened else []
         shown = [await self._file_view(each) for each in files[-_SHOWN:]]
+        shown += map(_turned_view, await self._hands.away(self.book.turned) if self._opened else [])
+        shown = sorted(shown, key=lambda each: each.claimed)[-_SHOWN:]
         course = self._course
         state = "failed" if self._failure else "paused" if self.paused else "taking" if course else "idle"
         step = "" if course is None else course.step
@@ -276,11 +279,12 @@ class One:
         )  # fmt: skip
 
     async def _file_view(self, file: TakenFile) -> DropFileView:
-        claimed = moment(int(file.claimed * 1000))
-        if file.phase == "final":
-            return DropFileView(file.name, file.phase, claimed)
         counts = await self._hands.away(self.book.counts, file.number)
-        return DropFileView(file.name, file.phase, claimed, *counts)
+        return DropFileView(file.name, file.phase, moment(int(file.claimed * 1000)), *counts)
+
+
+def _turned_view(file: Turned) -> DropFileView:
+    return DropFileView(file.name, "refused", moment(int(file.at * 1000)), refused=file.rows, reason=file.reason)
 
 
 class Drops:

@@ -36,6 +36,12 @@ CREATE TABLE IF NOT EXISTS row (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS row_message ON row (message) WHERE message IS NOT NULL;
 CREATE INDEX IF NOT EXISTS row_open ON row (file) WHERE open = 1;
+CREATE TABLE IF NOT EXISTS tally (
+    file INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, known INTEGER NOT NULL, refused INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS turned (
+    name TEXT PRIMARY KEY, at REAL NOT NULL, rows INTEGER NOT NULL, reason TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS early (
     message INTEGER PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, sent INTEGER NOT NULL, at INTEGER NOT NULL
 );
@@ -61,6 +67,18 @@ class TakenFile(NamedTuple):
     claimed: float
     touched: float
     over: float
+
+
+class Turned(NamedTuple):
+    """A file that was refused whole: when (seconds since 1970), how many rows its manifest names, and why.
+
+    ``reason``: the word of a ``FileFault``.
+    """
+
+    name: str
+    at: float
+    rows: int
+    reason: str
 
 
 class Answered(NamedTuple):
@@ -142,6 +160,7 @@ class Book:
             " VALUES (?, ?, ?, 'taking', ?, ?) RETURNING *"
         )
         with self._db as db:
+            db.execute("DELETE FROM turned WHERE name = ?", (name,))
             return TakenFile(*db.execute(statement, (name, digest, form, now, now)).fetchone())
 
     def turn(self, number: int, phase: str) -> None:
@@ -153,14 +172,35 @@ class Book:
         with self._db as db:
             db.execute("BEGIN")
             db.execute("DELETE FROM row WHERE file = ?", (number,))
+            db.execute("DELETE FROM tally WHERE file = ?", (number,))
             db.execute("DELETE FROM file WHERE number = ?", (number,))
 
-    def forget_rows(self, number: int) -> None:
-        """Remove the rows of a file of which all is written; the file itself is remembered."""
-        self._db.execute("DELETE FROM row WHERE file = ?", (number,))
+    def end(self, number: int) -> None:
+        """All of a file is written: remove its rows; the file itself is remembered, and how many rows it had."""
+        counts = self.counts(number)
+        with self._db as db:
+            db.execute("BEGIN")
+            db.execute("UPDATE file SET phase = 'final' WHERE number = ?", (number,))
+            db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?)", (number, *counts[:3]))
+            db.execute("DELETE FROM row WHERE file = ?", (number,))
+
+    def turn_away(self, turned: Turned) -> None:
+        """Remember that a file was refused whole."""
+        self._db.execute("INSERT OR REPLACE INTO turned VALUES (?, ?, ?, ?)", turned)
+
+    def turned(self) -> list[Turned]:
+        """Every file that was refused whole and did not come again, oldest first."""
+        return [Turned(*row) for row in self._db.execute("SELECT * FROM turned ORDER BY at")]
+
+    def forget_turned(self, before: float) -> None:
+        """Forget those that were refused before a moment."""
+        self._db.execute("DELETE FROM turned WHERE at < ?", (before,))
 
     def counts(self, number: int) -> Counts:
-        """How it stands with a file."""
+        """How it stands with a file, or stood when it ended."""
+        ended = self._db.execute("SELECT accepted, known, refused, 0 FROM tally WHERE file = ?", (number,)).fetchone()
+        if ended is not None:
+            return Counts(*ended)
         statement = (
             "SELECT count(message), coalesce(sum(known), 0), count(*) - count(message), coalesce(sum(open), 0)"
             " FROM row WHERE file = ?"

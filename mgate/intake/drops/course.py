@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from mgate.intake.drops import results
 from mgate.intake.drops.blocks import Blocks, Examined, Limits
-from mgate.intake.drops.book import Book, TakenFile
+from mgate.intake.drops.book import Book, TakenFile, Turned
 from mgate.intake.drops.faults import Fault, FileFault, Refused
 from mgate.intake.drops.folder import Folder
 from mgate.intake.drops.handing import Count, Handed, Handing
@@ -103,6 +103,7 @@ class Course:
         self._around = around
         self._name = name
         self._form = "csv"
+        self._rows = 0
         self._inspection = Inspection(around.hands, around.takes.limits, around.wall, around.gate, around.key)
         self.step = "checking"
 
@@ -153,7 +154,7 @@ class Course:
     async def _read_manifest(self) -> _Claimed:
         raw = await self._around.hands.away(self._around.folder.read_manifest, self._name)
         manifest, data = read_manifest(self._name, raw)
-        self._form = data.form
+        self._form, self._rows = data.form, manifest.rows
         takes = self._around.takes
         checker = Checker(takes.rules, self._name, manifest.digest)
         return _Claimed(manifest, data, takes.written(data, manifest), checker)
@@ -222,11 +223,11 @@ class Course:
     def _hand_in(self, run: Sequence[Line | Fault], checker: Checker, handing: Handing) -> None:
         now = self._around.wall()
         good: list[Handed] = []
-        bad: list[tuple[Fault, str]] = []
+        bad: list[Fault] = []
         for row in run:
             read = checker.read(row, now) if isinstance(row, Line) else row
             if isinstance(read, Fault):
-                bad.append((read, checker.ref(row) if isinstance(row, Line) else ""))
+                bad.append(read)
             else:
                 good.append(Handed(row.line, read))
         handing.put(good, bad)
@@ -263,6 +264,8 @@ class Course:
         hands, file = self._around.hands, result_name(self._name, self._form)
         await write_back(hands, self._around.folder, file, "refused", self._faults(faults))
         await hands.away(self._store, "refused")
+        turned = Turned(self._name, self._around.wall(), self._rows, why.word)
+        await hands.away(self._around.book.turn_away, turned)
         return Ended(self._name, why.word, 0)
 
     async def _faults(self, faults: Sequence[Fault]) -> AsyncIterator[bytes]:

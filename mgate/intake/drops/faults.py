@@ -68,12 +68,14 @@ class Fault(NamedTuple):
         code: a word of ``FileFault``, ``RowFault``, ``codes.Code`` or ``normal.Unread``.
         field: the field at fault; empty when none is.
         detail: a sentence for a person.
+        ref: the row's, as far as it could be read; empty for none.
     """
 
     line: int
     code: str
     field: str
     detail: str
+    ref: str = ""
 
 
 class Refused(Exception):

@@ -130,8 +130,7 @@ class Finals:
         if over or not await self._hands.away(self._book.is_open, file.number):
             name = final_name(file.name, file.form)
             await write_back(self._hands, self._folder, name, "done", self._pages(file))
-            await self._hands.away(self._book.turn, file.number, "final")
-            await self._hands.away(self._book.forget_rows, file.number)
+            await self._hands.away(self._book.end, file.number)
             self._written(file)
 
     async def _pages(self, file: TakenFile) -> AsyncIterator[bytes]:

@@ -59,9 +59,11 @@ class Handing:
         self._wait = 0.0
         self._news: Deferred[None] | None = None
 
-    def put(self, rows: Sequence[Handed], refused: Sequence[tuple[Fault, str]]) -> None:
-        """Hand these in; the refused ones, each with its ref, only want to be written down."""
-        self._answers += [Answered(each.line, ref, None, 0, False, *each[1:]) for each, ref in refused]
+    def put(self, rows: Sequence[Handed], refused: Sequence[Fault]) -> None:
+        """Hand these in; the refused ones only want to be written down."""
+        self._answers += [
+            Answered(each.line, each.ref, None, 0, False, each.code, each.field, each.detail) for each in refused
+        ]
         if refused:
             self._count(0, 0, len(refused))
         if rows:

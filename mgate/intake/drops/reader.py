@@ -143,6 +143,6 @@ class Inspection:
             line = row.line
             first = refs.first(read.ref, line) if has_refs else 0
             if first:
-                report.add(repeated(line, first))
+                report.add(repeated(line, first, read.ref))
             elif len(report.sample) < sample:
                 report.sample.append((line, read))

@@ -74,7 +74,9 @@ def render(rows: Sequence[Written], form: str) -> bytes:
 
 def refused_lines(faults: Iterable[Fault]) -> list[ResultRow]:
     """The lines of a file that was refused whole."""
-    return [ResultRow(each.line, "", "refused", "", 0, False, each.code, each.field, each.detail) for each in faults]
+    return [
+        ResultRow(each.line, each.ref, "refused", "", 0, False, each.code, each.field, each.detail) for each in faults
+    ]
 
 
 def accepted_line(line: int, ref: str, message: int, parts: int, known: bool) -> ResultRow:

@@ -17,9 +17,9 @@ import msgspec
 from mgate.intake.client import PushClient
 from mgate.intake.codes import Code
 from mgate.intake.drops.faults import Fault, RowFault, fault
-from mgate.intake.drops.table import Line
+from mgate.intake.drops.table import Line, ref_of
 from mgate.intake.normal import Normaliser, Unread
-from mgate.intake.request import LONGEST_REF, read_fields
+from mgate.intake.request import read_fields
 from mgate.intake.shape import canonical
 from mgate.model.entry import Submission
 from mgate.model.message import TrafficClass
@@ -57,11 +57,14 @@ class Checker:
 
     def ref(self, line: Line) -> str:
         """The reference of a row; empty when what it says is none."""
-        ref = line.said.get("ref", f"{self._stem}{line.row}")
-        return ref if isinstance(ref, str) and 0 < len(ref) <= LONGEST_REF and ref.isprintable() else ""
+        return ref_of(line.said) if "ref" in line.said else f"{self._stem}{line.row}"
 
     def read(self, line: Line, now: float) -> Submission | Fault:
         """Read one row; ``now`` in seconds since 1970."""
+        read = self._read(line, now)
+        return read._replace(ref=self.ref(line)) if isinstance(read, Fault) else read
+
+    def _read(self, line: Line, now: float) -> Submission | Fault:
         said = line.said
         said.setdefault("ref", f"{self._stem}{line.row}")
         try:
@@ -119,6 +122,7 @@ class Refs:
         return 0
 
 
-def repeated(line: int, first: int) -> Fault:
+def repeated(line: int, first: int, ref: str) -> Fault:
     """The fault of a row whose reference an earlier line has."""
-    return fault(RowFault.REPEATED_REF, line, "ref", f"line {first} of this file has the same ref")
+    found = fault(RowFault.REPEATED_REF, line, "ref", f"line {first} of this file has the same ref")
+    return found._replace(ref=ref)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mgate.intake.codes import Code
 from mgate.intake.drops.faults import Fault, FileFault, Refused, RowFault, fault
 from mgate.intake.drops.records import Record
-from mgate.intake.request import FIELDS
+from mgate.intake.request import FIELDS, LONGEST_REF
 from mgate.intake.shape import read_object
 from mgate.model.ports import Refusal
 
@@ -116,7 +116,8 @@ class Table:
             said = {self._by_column.get(key.casefold(), key): value for key, value in given.items()}
             if len(said) != len(given):
                 return _code(Code.DUPLICATE_KEY, number)
-        return self._line(number, said)
+        read = self._line(number, said)
+        return read._replace(ref=ref_of(said)) if isinstance(read, Fault) else read
 
     # ---- CSV -------------------------------------------------------------------------------------------------------
 
@@ -163,7 +164,9 @@ class Table:
             elif "\0" in text:
                 yield fault(RowFault.NUL, line)
             else:
-                yield self._typed(line, dict(zip(fields, cells, strict=True)))
+                said = dict(zip(fields, cells, strict=True))
+                read = self._typed(line, said)
+                yield read._replace(ref=ref_of(said)) if isinstance(read, Fault) else read
 
     def _typed(self, line: int, cells: dict[str, str]) -> Line | Fault:
         """The cells as the push API has its fields; an empty cell says nothing."""
@@ -198,6 +201,13 @@ class Table:
                 except ValueError:
                     return _code(Code.BAD_VALUE, line, field, "there is no such moment")
         return Line(line, self._row, said)
+
+
+def ref_of(said: Mapping[str, object]) -> str:
+    """The reference that a row says; empty when it says none, or what cannot be one."""
+    ref = said.get("ref", "")
+    plain = ref.strip() if isinstance(ref, str) else ""
+    return plain if len(plain) <= LONGEST_REF and plain.isprintable() else ""
 
 
 def _code(code: Code, line: int, field: str = "", detail: str = "") -> Fault:

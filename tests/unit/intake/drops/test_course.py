@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from mgate.intake.drops.blocks import Limits
+from mgate.intake.drops.book import Counts, Turned
 from mgate.intake.drops.course import Stopped
 from mgate.intake.drops.faults import Refused
 from mgate.intake.drops.folder import FolderError
 from mgate.intake.drops.manifest import read_manifest
-from tests.unit.intake.drops.conftest import HEADER, Job, csv_of
+from tests.unit.intake.drops.conftest import HEADER, NOW, Job, csv_of
 
 
 def test_every_row_is_taken_once_and_answered_in_order(job: Job) -> None:
@@ -111,8 +112,50 @@ def test_a_refused_file_tells_the_lines(job: Job) -> None:
     job.put("a", csv_of(2) + "r2,12,x\n" + "r0,+375291110009,again\n")
     job.take("a")
     lines = job.lines("refused", "a")
-    assert [line.split(",")[0] for line in lines[1:]] == ["0", "4", "5"]
+    assert [line.split(",")[:2] for line in lines[1:]] == [["0", ""], ["4", "r2"], ["5", "r0"]]
     assert "line 2 of this file has the same ref" in lines[3]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "r7,12,x,,",
+        "r7,+375291110001,x,soon,",
+        "r7,+375291110001,x,,2030-01-01 09:00",
+        " r7 ,+375291110001,x,0,",
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_line_of_a_wrong_row_has_its_ref(job: Job, row: str, whole: bool) -> None:
+    job.takes = replace(job.takes, whole=whole)
+    job.put("a", f"ref,to,text,valid_for,not_after\n{row}\n")
+    job.take("a")
+    assert [line.split(",")[:3] for line in job.lines("refused" if whole else "done", "a")][-1] == [
+        "2",
+        "r7",
+        "refused",
+    ]
+
+
+def test_a_refused_file_is_remembered_until_it_comes_again(job: Job) -> None:
+    job.put("a", csv_of(2) + "r2,12,x\n")
+    job.take("a")
+    assert job.book.turned() == [Turned("a", NOW, 3, "bad_rows")]
+    job.put("a", csv_of(2))
+    job.take("a")
+    assert job.book.turned() == []
+
+
+def test_how_many_rows_a_file_had_is_known_when_its_rows_are_forgotten(job: Job) -> None:
+    job.takes = replace(job.takes, whole=False)
+    job.put("a", csv_of(2) + "r2,12,x\n")
+    job.take("a")
+    file = job.book.files()[0]
+    assert job.book.counts(file.number) == Counts(2, 0, 1, 2)
+    job.book.end(file.number)
+    assert (job.book.counts(file.number), job.book.files()[0].phase) == (Counts(2, 0, 1, 0), "final")
+    job.book.forget(file.number)
+    assert job.book.counts(file.number) == Counts(0, 0, 0, 0)
 
 
 def test_by_row_the_good_rows_are_taken(job: Job) -> None:
