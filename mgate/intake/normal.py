@@ -88,6 +88,7 @@ class Normaliser:
     def __init__(self, country: str | None, forms: frozenset[Form] = USUAL) -> None:
         self._country = country
         self._forms = forms
+        self._landlines = Form.LANDLINES in forms
 
     def read(self, field: str) -> Msisdn | Unread:
         """The number that is meant, or why there is none."""
@@ -108,7 +109,7 @@ class Normaliser:
         return form in self._forms
 
     def _wanted(self, number: Msisdn) -> Msisdn | Unread:
-        return Unread.LANDLINE if not self._reads(Form.LANDLINES) and is_landline(number) else number
+        return Unread.LANDLINE if not self._landlines and is_landline(number) else number
 
     # ---- several ---------------------------------------------------------------------------------------------------
 
@@ -177,13 +178,13 @@ class Normaliser:
 def is_landline(number: Msisdn) -> bool:
     """Whether it surely is the number of a landline."""
     known = _ranges(number.e164)
-    return known is not None and known.fixed(number.e164) and not known.mobile(number.e164)
+    return known is not None and not known.mobile(number.e164) and bool(known.fixed(number.e164))
 
 
 def is_known(number: Msisdn) -> bool:
     """Whether it lies in a range that is known, of mobile numbers or landlines."""
     known = _ranges(number.e164)
-    return known is not None and (known.mobile(number.e164) or known.fixed(number.e164))
+    return known is not None and bool(known.mobile(number.e164) or known.fixed(number.e164))
 
 
 def shape(field: str) -> str:
@@ -234,7 +235,7 @@ class _Ranges:
 
     __slots__ = ("fixed", "mobile")
 
-    def __init__(self, mobile: Callable[[str], bool], fixed: Callable[[str], bool]) -> None:
+    def __init__(self, mobile: Callable[[str], object], fixed: Callable[[str], object]) -> None:
         self.mobile = mobile
         self.fixed = fixed
 
@@ -266,8 +267,8 @@ def _patterns(kind: object) -> list[str]:
     return [pattern] if isinstance(pattern, str) else []
 
 
-def _matcher(code: str, patterns: list[str]) -> Callable[[str], bool]:
+def _matcher(code: str, patterns: list[str]) -> Callable[[str], object]:
+    """Says something true of a number in these ranges."""
     if not patterns:
-        return lambda _: False
-    whole = re.compile(rf"\+{code}(?:{'|'.join(patterns)})", re.ASCII)
-    return lambda number: whole.fullmatch(number) is not None
+        return lambda _: None
+    return re.compile(rf"\+{code}(?:{'|'.join(patterns)})", re.ASCII).fullmatch

@@ -177,7 +177,7 @@ class Poller:
         """Go on by these."""
         if rules.client.rate != self._taking.rules.client.rate:
             self._bucket = None
-        self._taking.rules = rules
+        self._taking.apply(rules)
         self._pace = pace
         self._tell()
 

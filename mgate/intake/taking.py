@@ -21,7 +21,7 @@ from functools import partial
 from itertools import chain
 from typing import Final, Protocol, TypeVar
 
-from mgate.intake.rows import CANCELLED, Refused, RowRules, read_row, reference, told
+from mgate.intake.rows import CANCELLED, Reading, Refused, RowRules, reference, told
 from mgate.intake.unread import UnreadRows
 from mgate.model.entry import Submission
 from mgate.model.message import MessageId, TrafficClass, read_id, show_id
@@ -86,12 +86,21 @@ class Taking:
         self, rules: RowRules, acceptor: Acceptor, memory: Memory, wall: Callable[[], float], unread: UnreadRows,
         accepted: Mapping[TrafficClass, Number],
     ) -> None:  # fmt: skip
-        self.rules = rules
+        self._reading = Reading(rules)
         self._acceptor = acceptor
         self._memory = memory
         self._wall = wall
         self._unread = unread
         self._accepted = accepted
+
+    @property
+    def rules(self) -> RowRules:
+        """By what rows are read."""
+        return self._reading.rules
+
+    def apply(self, rules: RowRules) -> None:
+        """Read by these from now on."""
+        self._reading = Reading(rules)
 
     async def take(self, rows: Sequence[Row], before: Collection[asyncio.Task[None]]) -> Outcome:
         """Take these; ``before`` are done when the batches before this one have their answers."""
@@ -99,11 +108,12 @@ class Taking:
         good: list[tuple[Row, Submission]] = []
         bad: list[tuple[Row, Refused]] = []
         cancelled: list[Row] = []
+        reading = self._reading
         for row in rows:
             if row.cancel:
                 cancelled.append(row)
                 continue
-            read = read_row(row, self.rules, now)
+            read = reading.read(row, now)
             if isinstance(read, Refused):
                 bad.append((row, read))
             else:
@@ -127,6 +137,9 @@ class Taking:
             behind = [good[index][0] for run in wave for index in run if good[index][0].customer in waiting_behind]
             outcome.results += [self._returned(row) for row in behind]
             for run, answers in zip(runs, await asyncio.gather(*map(self._answers, runs)), strict=True):
+                if all(map(_is_new, answers)):
+                    outcome.results += self._all_taken(run, answers)
+                    continue
                 known = [row for (row, _), answer in zip(run, answers, strict=True) if _is_known(answer)]
                 states = dict(zip(map(id, known), await asyncio.gather(*map(self._state, known)), strict=True))
                 for (row, asked_for), answer in zip(run, answers, strict=True):
@@ -136,6 +149,16 @@ class Taking:
                     elif answer.status in _NOT_NOW:
                         outcome.no_room = answer
                         waiting_behind |= {row.customer} - {""}
+
+    def _all_taken(self, run: Sequence[tuple[Row, Submission]], answers: Sequence[Answer]) -> list[Result]:
+        """What most runs come to, in one pass."""
+        now, accepted = self._wall(), self._accepted
+        results = []
+        for (row, submission), answer in zip(run, answers, strict=True):
+            if isinstance(answer, Taken):
+                accepted[submission.traffic].n += 1
+                results.append(_taken(row, answer.message, answer.parts, now))
+        return results
 
     def _count(self, submission: Submission, taken: Taken, outcome: Outcome) -> None:
         if taken.duplicate:
@@ -213,10 +236,7 @@ class Taking:
 
     def _taken(self, row: Row, message: MessageId, parts: int, word: str = "") -> Result:
         """``word``: what became of the wish to cancel it; the message's own states come with the write-back."""
-        return Result(
-            key=row.key, version=row.version, sequence=0, state="taken", message=show_id(message), reason=word,
-            at=self._wall(), parts=parts, error=_LATE.get(word, ""),
-        )  # fmt: skip
+        return _taken(row, message, parts, self._wall(), word)
 
     def _refused(self, row: Row, why: Refused) -> Result:
         return Result(
@@ -226,6 +246,17 @@ class Taking:
 
     def _returned(self, row: Row) -> Result:
         return returned(row, self._wall())
+
+
+def _taken(row: Row, message: MessageId, parts: int, now: float, word: str = "") -> Result:
+    return Result(
+        key=row.key, version=row.version, sequence=0, state="taken", message=show_id(message), reason=word, at=now,
+        parts=parts, error=_LATE.get(word, "") if word else "",
+    )  # fmt: skip
+
+
+def _is_new(answer: Answer) -> bool:
+    return isinstance(answer, Taken) and not answer.duplicate
 
 
 def _is_known(answer: Answer) -> bool:
@@ -278,6 +309,8 @@ def waves(customers: Sequence[str], most: int) -> list[list[list[int]]]:
 
     Rows of one customer stand in their order, and within a wave in one run. Rows of no customer are free.
     """
+    if not any(customers):
+        return [[list(range(start, min(start + most, len(customers)))) for start in range(0, len(customers), most)]]
     found: list[list[list[int]]] = []
     last: dict[str, tuple[int, list[int]]] = {}
     for place, customer in enumerate(customers):

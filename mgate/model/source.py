@@ -71,8 +71,10 @@ def identity_of(reference: str, *, versioned: bool) -> tuple[str, str]:
     return key, version
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a row, as the result table is told it. It is written once or often, the outcome is the same.
+
+    As JSON it leaves out what is empty.
 
     Attributes:
         sequence: the journal's number of the event, growing: an older one never overwrites a newer. 0 for what the

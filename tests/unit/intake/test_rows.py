@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mgate.intake.client import PushClient
 from mgate.intake.normal import USUAL, Form, Normaliser
-from mgate.intake.rows import Refused, RowRules, read_row, reference
+from mgate.intake.rows import Reading, Refused, RowRules, read_row, reference
 from mgate.model.entry import Submission
 from mgate.model.message import Secret, TrafficClass
 from mgate.model.source import Row, identity_of, reference_of
@@ -161,6 +161,62 @@ ROWS = st.builds(
 @given(ROWS)
 def test_no_row_can_break_the_reading(any_row: Row) -> None:
     assert isinstance(read_row(any_row, RULES, NOW), Submission | Refused)
+
+
+# ---- the short cut --------------------------------------------------------------------------------------------------
+
+OF_SOURCES = (
+    RULES,
+    replace(RULES, versioned=True, traffic=None),
+    replace(RULES, client=replace(CLIENT, senders=frozenset({"EXBANK", " BAD "}), default_sender=None)),
+    replace(RULES, traffic=TrafficClass.MARKETING, numbers=Normaliser(None, frozenset())),
+)
+DAY = 86_400.0
+MOSTLY = st.builds(
+    Row,
+    key=st.sampled_from(["17", "", "a b", "a/b", "x" * 128, "x" * 129, "\n", "Ж"]),
+    version=st.sampled_from(["", "2", "a/b", "\0"]),
+    to=st.sampled_from(["+375291110001", "8029 111-00-01", "+375172111001", "none", "", "+375291110001\ud800"]),
+    text=st.builds(Secret, st.sampled_from(["Code 482913", "Ваш код", "a\0b", "\ud800", "", "x" * 8_001, '"\\\n'])),
+    traffic=st.sampled_from(["", "otp", "service", "marketing", "urgent"]),
+    sender=st.sampled_from(["", "EXBANK", "ALFA", " BAD ", "+375291110009", "a sender too long"]),
+    expires=st.sampled_from([0.0, NOW + 60.123456789, NOW + 1e-7, NOW, NOW - 1, NOW + 30 * DAY, float("nan"), 1e300]),
+    not_before=st.sampled_from([0.0, 0.0, 0.0, NOW + 5]),
+    group=st.sampled_from(["", "g", "g" * 64, "g" * 65, "\n"]),
+    meta=st.sampled_from([b"", b"", b"", b"{}"]),
+    customer=st.sampled_from(["", "c1"]),
+)
+
+
+def same(any_row: Row, rules: RowRules) -> bool:
+    """Whether the short cut took it; it must then be what care makes of it, field by field."""
+    careful, short = read_row(any_row, rules, NOW), Reading(rules)._read_common(any_row, NOW)
+    assert Reading(rules).read(any_row, NOW) == careful
+    if short is None:
+        return False
+    assert isinstance(careful, Submission), careful
+    for field in Submission.__struct_fields__:
+        one, other = getattr(short, field), getattr(careful, field)
+        assert (type(one), one) == (type(other), other), field
+    return True
+
+
+@given(MOSTLY | ROWS, st.sampled_from(OF_SOURCES))
+def test_the_short_cut_makes_of_a_row_what_care_makes_of_it(any_row: Row, rules: RowRules) -> None:
+    same(any_row, rules)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"to": "+375291110001", "traffic": "otp", "sender": "ALFA", "group": "g"},
+        {"text": Secret("Ваш код: 482913"), "expires": NOW + 60.5},
+        {"expires": NOW + 60.123456789, "customer": "c1", "created": NOW},
+    ],
+)
+def test_what_is_usual_is_taken_by_the_short_cut(fields: dict[str, object]) -> None:
+    assert same(row(**fields), RULES)
 
 
 def test_a_submission_is_whole() -> None:

@@ -42,7 +42,7 @@ class Procedures:
     async def ack(self, session: Session, results: Sequence[Result]) -> None:
         """See ``model.source.Source``."""
         if results:
-            document = told.document(told.newest(results))
+            document = told.whole_document(told.newest(results))
             await session.rows("ack", self._tell, {"results": document, "holder": self._holder})
 
     async def lag(self, session: Session) -> Lag:

@@ -1,6 +1,7 @@
 """Results on their way to the database: one JSON document a batch, and the statement that writes the result table.
 
 A document is one parameter whatever the batch, and costs this process a microsecond a row; fourteen arrays cost twenty.
+It leaves out what is empty, which is half of it for most rows, on this side, on the line and on the server's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ MARKED: Final = frozenset({"taken", "refused", "returned"})
 RETURNED: Final = "returned"
 
 GIVEN: Final = sql.SQL(
-    "given AS MATERIALIZED (SELECT * FROM json_to_recordset(%(results)s::json) AS g(key text, version text,"
+    "given AS MATERIALIZED (SELECT g.key, g.version, g.sequence, g.state, coalesce(g.message, '') AS message,"
+    " coalesce(g.reason, '') AS reason, coalesce(g.may_have_been_sent, false) AS may_have_been_sent,"
+    " coalesce(g.at, 0) AS at, coalesce(g.channel, '') AS channel, coalesce(g.operator, '') AS operator,"
+    " coalesce(g.parts, 0) AS parts, g.cost, coalesce(g.currency, '') AS currency, coalesce(g.error, '') AS error,"
+    " g.created FROM json_to_recordset(%(results)s::json) AS g(key text, version text,"
     " sequence bigint, state text, message text, reason text, may_have_been_sent boolean, at float8, channel text,"
     " operator text, parts integer, cost text, currency text, error text, created float8))"
 )
@@ -49,26 +54,6 @@ def upsert(results: str) -> sql.Composed:
     return sql.SQL(_UPSERT).format(results=named(results))
 
 
-class _Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A ``Result`` as the database is told it, and when its row was written."""
-
-    key: str
-    version: str
-    sequence: int
-    state: str
-    message: str
-    reason: str
-    may_have_been_sent: bool
-    at: float
-    channel: str
-    operator: str
-    parts: int
-    cost: str
-    currency: str
-    error: str
-    created: float | None = None
-
-
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -84,15 +69,17 @@ def newest(results: Iterable[Result]) -> list[Result]:
 
 
 def document(results: Sequence[Result]) -> str:
-    """These as a JSON array."""
+    """These as a JSON array, for `GIVEN`."""
     return _encoder.encode(results).decode()
 
 
+def whole_document(results: Sequence[Result]) -> str:
+    """These as a JSON array with every field, for statements of the bank's own."""
+    return _encoder.encode([msgspec.structs.asdict(result) for result in results]).decode()
+
+
 def document_with_created(results: Sequence[Result], created: Mapping[tuple[str, str], float]) -> str:
-    """These as a JSON array, each with when its row was written where that is known."""
+    """For `GIVEN`, each with when its row was written where that is known."""
     return _encoder.encode(
-        [
-            _Written(**msgspec.structs.asdict(result), created=created.get((result.key, result.version)))
-            for result in results
-        ]
+        [{**msgspec.structs.asdict(result), "created": created.get((result.key, result.version))} for result in results]
     ).decode()
