@@ -296,8 +296,7 @@ class Poller:
             if error.reason == "unreachable":
                 raise
             return True
-        self._numbers.waiting.n, self._numbers.oldest.n = lag.waiting, round(lag.oldest, 3)
-        self._numbers.clock.n = round(lag.clock_difference, 3)
+        self._numbers.behind(lag.waiting, lag.oldest, lag.clock_difference)
         return lag.waiting != 0
 
     async def _take(self, rows: Sequence[Row], before: Sequence[asyncio.Task[None]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -15,9 +16,15 @@ from mgate.model.message import ENDED, TrafficClass
 from mgate.policy.classes import LANES
 from mgate.telemetry.health import Alarm, Health, Phase
 
+UNKNOWN: Final = math.nan
+"""What nobody knows."""
+
 
 class Number:
-    """One line of /metrics: a plain number that its room adds to, or sets. ``n += 1`` is all that the hot path pays."""
+    """One line of /metrics: a plain number that its room adds to, or sets. ``n += 1`` is all that the hot path pays.
+
+    A gauge that is `UNKNOWN` has no line.
+    """
 
     __slots__ = ("n",)
 
@@ -106,7 +113,8 @@ class _Family:
             case "gauge":
                 gauge = GaugeMetricFamily(self.name, self.text, labels=self.labels)
                 for values, number in self.numbers.items():
-                    gauge.add_metric(values, number.n)
+                    if not math.isnan(number.n):
+                        gauge.add_metric(values, number.n)
                 return gauge
             case "histogram":
                 histogram = HistogramMetricFamily(self.name, self.text, labels=self.labels)
@@ -234,6 +242,13 @@ class SourceNumbers:
         self.clock = families.gauge(
             "mgate_source_clock_difference_seconds", "The database's clock less ours", source=source
         )
+        self.behind(-1, 0.0, UNKNOWN)
+
+    def behind(self, waiting: int, oldest: float, clock: float) -> None:
+        """It was looked at how far it is behind; ``waiting`` is -1 where the database does not say it."""
+        known = waiting >= 0
+        self.waiting.n, self.oldest.n = (waiting, round(oldest, 3)) if known else (UNKNOWN, UNKNOWN)
+        self.clock.n = round(clock, 3)
 
     def enter(self, state: SourceState) -> None:
         """It is in this state now."""

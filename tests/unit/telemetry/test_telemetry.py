@@ -174,3 +174,18 @@ def test_an_alarm_says_once_that_it_changed() -> None:
     assert samples(telemetry)["mgate_alarm", ("disk_low",)] == 1
     assert telemetry.sound(Alarm.DISK_LOW, raised=False)
     assert telemetry.alarms() == ()
+
+
+def test_how_far_a_source_is_behind_is_absent_where_nobody_knows_it() -> None:
+    telemetry = a_telemetry()
+    numbers = telemetry.source_of("core")
+
+    def told() -> dict[str, float]:
+        names = ("mgate_source_waiting", "mgate_source_lag_seconds", "mgate_source_clock_difference_seconds")
+        return {name: value for (name, _), value in samples(telemetry).items() if name in names}
+
+    assert told() == {}
+    numbers.behind(3, 1.5, -0.25)
+    assert list(told().values()) == [3.0, 1.5, -0.25]
+    numbers.behind(-1, 0.0, -0.25)
+    assert told() == {"mgate_source_clock_difference_seconds": -0.25}
