@@ -74,7 +74,9 @@ class WebhookHatch:
         dry_run = bool(request.query("dry_run"))
         if not dry_run:
             self._log(Event.ADMIN_ACT, detail=f"webhook {act}", client=name, uid=request.peer.uid)
-        if act == "replay":
+        if act == "replay" and not dry_run and any(view.state == "paused" for view in self._board.views(name)):
+            _fail(request, 409, "paused", f"it is paused, and nothing is called: mgatectl webhook resume {name} first")
+        elif act == "replay":
             self._board.replay(name, dry_run, lambda view: _told(request, view))
         else:
             (self._board.pause if act == "pause" else self._board.resume)(name)

@@ -15,13 +15,14 @@ import msgspec
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
-from mgate.feeds.bookmarks import MOST_FEEDS, Bookmarks
+from mgate.feeds.bookmarks import Bookmarks
 from mgate.feeds.cursor import Cursors, Wrong
 from mgate.feeds.stream import Stream
 from mgate.model.ports import Refusal
 from mgate.net.exchange import JSON, NDJSON, Request, header
 from mgate.net.routing import AnyRoute, Route
 from mgate.spool.verbs import Acked, NotKept
+from mgate.spool.wishes import MOST_FEEDS, is_one_too_many
 from mgate.telemetry import FeedNumbers
 
 LONGEST_WAIT: Final = 60
@@ -95,7 +96,7 @@ class FeedApi:
     def _poll(self, request: Request, asked: _Asked, known: dict[str, int] | None) -> None:
         if known is None:
             _refuse(request, _BUSY)
-        elif asked.feed not in known and len(known) >= MOST_FEEDS:
+        elif is_one_too_many(asked.feed, known):
             _refuse(request, _TOO_MANY)
         else:
             wait = 0 if self._closed else asked.wait

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from mgate.feeds.stream import Journal
 from mgate.spool.verbs import Ack, Acked, NotKept
-
-MOST_FEEDS: Final = 16
-"""Feeds that a client may have."""
 
 
 class Ackable(Protocol):

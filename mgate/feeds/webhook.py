@@ -35,6 +35,7 @@ PATIENCE: Final = 3600.0
 """Seconds that the other side must have been failing before anything is given up for its age."""
 
 TOO_OLD: Final = "too_old"
+PAUSED: Final = "it was paused"
 _LATER: Final = frozenset({408, 425, 429})
 
 
@@ -152,7 +153,8 @@ class Webhook:
             life.cancel()
 
     def pause(self) -> None:
-        """Call no more until `resume`; the request under way is waited for."""
+        """Call no more until `resume`; the request under way is waited for. A replay ends; what it did not call stays
+        on the list."""
         self.paused = True
 
     def resume(self) -> None:
@@ -172,8 +174,9 @@ class Webhook:
         return self._dead.runs()
 
     def replay(self, runs: Sequence[DeadRun]) -> bool:
-        """Begin to call again what is on the list, beside what is new; False while a replay runs."""
-        if self.replaying:
+        """Begin to call again what is on the list, beside what is new; False while a replay runs, and while a person
+        wants nothing called."""
+        if self.replaying or self.paused:
             return False
         self.replaying = True
         self._begin(Deferred.fromCoroutine(self._replay(runs)))
@@ -316,6 +319,8 @@ class Webhook:
             if isinstance(found, Lost):
                 self._hearer.lost(at, min(found.place, run.last))
             else:
+                if self.paused:
+                    return PAUSED
                 events = [event for event in found.events if event.sequence <= run.last]
                 answer = await self._call(body_of(events, self._prefix)) if events else Answered(204, 0.0)
                 if isinstance(answer, str):

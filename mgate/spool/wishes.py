@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from mgate.model.message import ENDED, Fate, State
@@ -13,7 +13,8 @@ from mgate.spool.rows import Row
 from mgate.spool.verbs import Ack, Acked, Cancel, Cancelled, Release, Released, Woken
 
 MOST_FEEDS: Final = 16
-"""Feeds that a client may have."""
+"""Feeds that a client may have. Those that mgate reads itself for a webhook are not counted: their names have a dot,
+which none of a client's own may have."""
 
 CLOCK_STEP: Final = 2_000
 """Milliseconds by which two moments may differ and be the same."""
@@ -31,11 +32,18 @@ def acknowledge(wish: Ack, durable: dict[str, int], acks: dict[tuple[str, str], 
     if wish.cursor > last:
         return Acked("beyond", last)
     cursors = durable | {feed: cursor for (client, feed), cursor in acks.items() if client == wish.client}
-    if wish.feed not in cursors and len(cursors) >= MOST_FEEDS:
+    if is_one_too_many(wish.feed, cursors):
         return Acked("too_many", 0)
     cursor = max(cursors.get(wish.feed, 0), wish.cursor)
     acks[wish.client, wish.feed] = cursor
     return Acked("acked", cursor)
+
+
+def is_one_too_many(feed: str, known: Collection[str]) -> bool:
+    """Whether a client with these feeds may not begin this one."""
+    if feed in known or "." in feed:
+        return False
+    return sum("." not in name for name in known) >= MOST_FEEDS
 
 
 def cancel(ledger: Ledger, wish: Cancel) -> Cancelled:

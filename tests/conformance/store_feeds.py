@@ -57,6 +57,15 @@ class FeedClaims:
         words = [kind_of(answer, Acked).word for answer in player.commit(*wishes)]
         assert words == ["acked"] * 16 + ["too_many", "acked"]
 
+    def test_feeds_of_mgates_own_are_not_counted_and_always_have_room(self, player: Player) -> None:
+        player.ready(message(1))
+        for n in range(16):
+            assert ack(player, 1, feed=f"webhook.{n}").word == "acked"
+        for n in range(16):
+            assert ack(player, 1, feed=f"feed {n}").word == "acked"
+        assert ack(player, 1, feed="webhook.crm").word == "acked"
+        assert ack(player, 1, feed="one more") == Acked("too_many", 0)
+
     def test_what_a_feed_gives_up_stays_listed_until_it_takes_it_up_again(self, player: Player) -> None:
         one = DeadRun("crm", "webhook.crm", 7, 9, 3, "http_422", NOW)
         two = DeadRun("crm", "webhook.crm", 12, 12, 1, "too_old", NOW + 1)

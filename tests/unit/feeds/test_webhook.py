@@ -16,7 +16,7 @@ from mgate.feeds.dead import DeadList
 from mgate.feeds.lines import render
 from mgate.feeds.signature import HEADER, sign
 from mgate.feeds.tap import Tap
-from mgate.feeds.webhook import LONGEST_PAUSE, TOO_OLD, Manner, Verdict, Webhook, body_of, verdict_of
+from mgate.feeds.webhook import LONGEST_PAUSE, PAUSED, TOO_OLD, Manner, Verdict, Webhook, body_of, verdict_of
 from mgate.net.calling import Answered, Unanswered
 from mgate.spool.verbs import Ack, Acked, Bury, DeadRun, NotKept
 from tests.unit.feeds.conftest import AT, CURSORS, World, event
@@ -375,6 +375,28 @@ def test_a_replay_goes_on_beside_what_is_new() -> None:
     house.commit("core")
     house.run()
     assert sorted(map(tuple, house.told())) == [(1, 3), (6, 7), (8,)]
+
+
+def test_while_it_is_paused_no_replay_begins() -> None:
+    house = refused(House(batch=2))
+    house.hook.pause()
+    assert not house.hook.replay(house.dead())
+    house.run()
+    assert house.told() == []
+    house.hook.resume()
+    assert house.hook.replay(house.dead())
+    house.run()
+    assert house.told() == [[1, 3], [6, 7]]
+
+
+def test_a_pause_ends_a_replay_and_what_it_did_not_call_stays_on_the_list() -> None:
+    house = refused(House(batch=2))
+    house.hook.replay(house.dead())
+    house.hook.pause()
+    house.run()
+    assert house.told() == []
+    assert [run.first for run in house.dead()] == [1, 6]
+    assert house.notes.replays == [(0, 2, PAUSED)]
 
 
 def test_the_dead_that_the_journal_keeps_no_more_are_told_as_lost() -> None:
