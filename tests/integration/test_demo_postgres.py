@@ -46,7 +46,7 @@ def test_rows_become_messages_and_what_became_of_them_stands_beside_them(folder:
     assert not _cluster_of(done.stdout).exists()
 
 
-def test_kept_up_it_takes_the_psql_that_it_prints_and_ends_in_order(folder: Path) -> None:
+def test_kept_up_it_takes_the_psql_that_it_prints_and_ends_in_order_when_it_is_interrupted(folder: Path) -> None:
     with subprocess.Popen(
         _command(folder, "--keep"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
