@@ -44,7 +44,7 @@ _PUSH: Final = {
     "stuck_after": When.NEXT_CONNECTION,
 }
 _SMS: Final = {
-    **dict.fromkeys(("host", "port", "tls", "system_id", "password_file", "system_type"), When.ANEW),
+    **dict.fromkeys(("profile", "host", "port", "tls", "system_id", "password_file", "system_type"), When.ANEW),
     **dict.fromkeys(("enquire_link", "response_limit"), When.NEXT_CONNECTION),
     **dict.fromkeys(("plain_tcp", "binds", "window", "rate", "source_ton", "source_npi"), When.AT_ONCE),
     **dict.fromkeys(("reconnect_min", "reconnect_max", "bad_password_wait", "price", "currency"), When.AT_ONCE),

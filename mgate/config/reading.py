@@ -17,6 +17,8 @@ from mgate.config.drops import Drop
 from mgate.config.kinds import NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError
 from mgate.config.mtls import Known, PushMtls, mistakes_of
+from mgate.config.operator_reading import account_settings, beyond, mistakes_in, read_profile
+from mgate.config.operators import GENERIC
 from mgate.config.reckoning import Reckoning
 from mgate.config.sections import Sections, default_of, kinds_of
 from mgate.config.sources import CoreSource, SourceCall
@@ -196,6 +198,8 @@ class _Reading(Sections):
             if account.reconnect_max < account.reconnect_min:
                 least = show_span(account.reconnect_min)
                 self._wrong(f"sms.{account.name}", "reconnect_max", f'is below reconnect_min, which is "{least}"')
+            for wrong_key, problem in beyond(account.profile, account.system_id, account.system_type):
+                self._wrong(f"sms.{account.name}", wrong_key, problem)
             if bool(account.price) != bool(account.currency):
                 missing = "currency" if account.price else "price"
                 self._wrong(
@@ -264,11 +268,28 @@ class _Reading(Sections):
         if tables is None:
             self._wrong("sms.NAME", "", "is missing: an operator account, such as [sms.op-a]")
             return ()
-        found = self._named("sms", tables)
-        if len(found) != 1:
-            self._wrong("sms", "", f"has {len(found)} accounts; for now there must be one")
-        read = [self._section(Sms, f"sms.{name}", table, name=name) for name, table in found.items()]
+        found = {name: self._table(f"sms.{name}", each) for name, each in self._named("sms", tables).items()}
+        if not found:
+            self._wrong("sms", "", "has no account")
+        read = [
+            self._section(Sms, f"sms.{name}", self._with_profile(f"sms.{name}", table), name=name)
+            for name, table in found.items()
+        ]
         return tuple(account for account in read if account is not None)
+
+    def _with_profile(self, section: str, table: dict[str, object]) -> dict[str, object]:
+        """An account's section with what its profile says and it does not. A profile's mistakes are its file's."""
+        before = len(self.mistakes)
+        given, file = table.get("profile", ""), ""
+        if isinstance(given, str) and given.strip() and "\0" not in given:
+            file = given
+            self.mistakes += mistakes_in(self.home / file)
+        if len(self.mistakes) != before:
+            # What the profile would have said is not missing here: its mistakes are told, and they are enough.
+            return {"host": "unknown", "port": 1, **table, "profile": GENERIC}
+        profile = read_profile(self.home / file) if file else GENERIC
+        known = account_settings(profile, over_tls=bool(table.get("tls")))
+        return {**known, **table, **({"profile": profile} if file else {})}
 
     def _clients(self, folder: Path, tables: object) -> tuple[PushClient, ...]:
         found: dict[str, object] = {LOCAL: {}, **self._named("push.clients", tables)}

@@ -28,6 +28,8 @@ from mgate.config.kinds import (
     WholeOrAuto,
 )
 from mgate.config.mtls import CertificateNames, PushMtls
+from mgate.config.operator_reading import ProfileFile
+from mgate.config.operators import GENERIC, Profile
 from mgate.config.reckoning import Reckoning
 from mgate.config.sources import CoreSource
 from mgate.config.tls import Tls
@@ -170,7 +172,9 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: NAME.
-        host, port: the operator's SMSC.
+        profile: what is peculiar about the operator (`config.operators`). Where this section says nothing, its
+            [connection] does; what this section says wins.
+        host, port: the operator's SMSC; where the profile names hosts, its first.
         system_id, system_type: as in its bind PDU (SMPP 3.4 section 4.1.5).
         password_file: a file with the password, one line.
         tls: the section [tls.NAME] that says who we are and whom to believe; empty: no TLS on this line.
@@ -187,11 +191,12 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    profile: Annotated[Profile, ProfileFile()] = GENERIC
     host: Annotated[str, Text(r"[A-Za-z0-9._:-]{1,253}", "a host name or an IP address")]
     port: Annotated[int, Whole(1, 65_535)]
-    system_id: Annotated[str, Text(r"[\x21-\x7e]{1,15}", "1 to 15 ASCII characters without blanks")]
+    system_id: Annotated[str, Text(r"[\x21-\x7e]{1,64}", "1 to 64 ASCII characters without blanks")]
     password_file: Annotated[Path, Place()]
-    system_type: Annotated[str, Text(r"[\x20-\x7e]{0,12}", "up to 12 ASCII characters")] = ""
+    system_type: Annotated[str, Text(r"[\x20-\x7e]{0,64}", "up to 64 ASCII characters")] = ""
     tls: Annotated[str, Text(f"({NAME.pattern})?", 'the NAME of a section [tls.NAME], or "" for none')] = ""
     plain_tcp: Annotated[str, Text(r"(?s:.*\S.*)?", 'a sentence that says why this line needs no TLS, or ""')] = ""
     binds: Annotated[int, Whole(1, 32)] = 1
@@ -225,7 +230,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: the file it came from; ``home``: its folder, where relative paths begin.
         tls: who we are, and whom we believe, by name.
-        sms: the operator accounts; one for now.
+        sms: the operator accounts.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
         webhooks: places that are called with events.

@@ -170,10 +170,11 @@ def test_a_mistake_in_the_account_is_named(tmp_path: Path, old: str, new: str, s
     assert said in "\n".join(mistakes(tmp_path, "", changed_account))
 
 
-def test_no_account_and_two_accounts_are_refused(tmp_path: Path) -> None:
+def test_there_is_an_account_and_there_may_be_several(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "", "") == ["mgate.toml: [sms.NAME]: is missing: an operator account, such as [sms.op-a]"]
-    two = mistakes(tmp_path, "", ACCOUNT + ACCOUNT.replace("op-a", "op-b"))
-    assert two == ["mgate.toml: [sms]: has 2 accounts; for now there must be one"]
+    assert mistakes(tmp_path, "", "[sms]\n") == ["mgate.toml: [sms]: has no account"]
+    two = read(write(tmp_path, "", ACCOUNT + ACCOUNT.replace("op-a", "op-b")))
+    assert [account.route for account in two.sms] == ["sms:op-a", "sms:op-b"]
 
 
 def test_all_mistakes_are_told_at_once_and_each_names_file_and_key(tmp_path: Path) -> None:
