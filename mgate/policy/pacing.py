@@ -69,6 +69,15 @@ class Purse(NamedTuple):
             now,
         )
 
+    def at_rate(self, rate: float, now: float) -> Purse:
+        """The purse at ``now``, to be filled at another rate from then on: what it held stays, as far as there is room,
+        so that a change of the rate is no right to a burst."""
+        if not self.rate or not rate:
+            return Purse.full(rate, now)
+        _, whole, bulk, own, at = self.refill(now)
+        room = _capacity(rate), _capacity(_bulk_rate(rate)), _capacity(_own_rate(rate))
+        return Purse(rate, min(whole, room[0]), min(bulk, room[1]), min(own, room[2]), at)
+
     def pays(self, urgent: bool) -> bool:
         """Whether a message may be begun now."""
         if not self.rate:

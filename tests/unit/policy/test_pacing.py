@@ -113,3 +113,16 @@ def test_what_a_purse_affords_is_what_it_pays_one_by_one(rate: float, urgent: bo
         assert purse.pays(urgent)
         purse = purse.pay(urgent, 1)
     assert purse.pays(urgent) is (rate == 0.0)
+
+
+def test_another_rate_is_no_right_to_a_burst() -> None:
+    poor = Purse.full(100, now=0.0).pay(urgent=False, tokens=8)
+    slower = poor.at_rate(10, now=0.0)
+    assert (slower.rate, slower.whole, slower.bulk) == (10, 1.0, 0.0)
+    assert not slower.pays(urgent=False)
+    assert slower.at_rate(100, now=0.0) == slower._replace(rate=100)
+
+
+def test_a_first_rate_begins_with_a_full_purse_and_none_is_no_limit() -> None:
+    assert Purse.full(0, now=0.0).at_rate(10, now=5.0) == Purse.full(10, now=5.0)
+    assert Purse.full(10, now=0.0).at_rate(0, now=5.0).pays(urgent=False)
