@@ -96,6 +96,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
         default_class, default_sender: for rows that name none; empty for none.
         default_country: the ISO 3166 country whose national formats are read; empty: E.164 only.
         numbers: how numbers may be written.
+        rate: rows a second that are handed in; 0 for no limit.
         time_zone: of moments without one; empty: they are refused.
         keep: how long results stay; ``keep_data``: how long the files themselves stay, with numbers and texts.
     """
@@ -117,6 +118,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     default_sender: Annotated[str, _SENDER_OR_NONE] = ""
     default_country: Annotated[str, Country()] = ""
     numbers: Annotated[tuple[str, ...], ListOf(OneOf(NUMBER_FORMS))] = NUMBER_FORMS[:-1]
+    rate: Annotated[int, Whole(0, 100_000, "rows a second, 0 for no limit")] = 0
     time_zone: Annotated[str, Zone()] = ""
     keep: Annotated[float, Span("1h", "3650d")] = 30 * 86_400.0
     keep_data: Annotated[float, Span("0s", "3650d")] = 86_400.0

@@ -12,10 +12,12 @@ from mgate.control.tables import grid, moment, pairs, put
 
 def drop_table(drops: Iterable[DropView]) -> Table:
     """The folders, one a row."""
-    shown = grid("folder", "state", "waiting", "without manifest", "under way", "path", right=(2, 3))
+    names = ("folder", "state", "waiting", "without manifest", "under way", "path", "who may put files there")
+    shown = grid(*names, right=(2, 3))
     for drop in drops:
         under_way = f"{drop.step} {drop.done:.0%}" if drop.step == "checking" else drop.step
-        put(shown, drop.name, drop.failure or drop.state, str(drop.waiting), str(drop.strays), under_way, drop.folder)
+        counts = str(drop.waiting), str(drop.strays)
+        put(shown, drop.name, drop.failure or drop.state, *counts, under_way, drop.folder, drop.writers)
     return shown
 
 
@@ -38,6 +40,7 @@ def check_tables(view: CheckedView) -> list[Table]:
         ("wrong", str(view.wrong)),
         ("encoding", view.encoding),
         ("SHA-256", view.digest),
+        ("who may put it there", view.writers),
     )
     shown = [whole]
     if view.sample:

@@ -33,6 +33,7 @@ class DropView(msgspec.Struct, frozen=True):
         waiting: manifests that wait in ``in``; ``strays``: files there without one.
         step, done: of the file that is under way: ``checking`` (how far, from 0 to 1), ``taking`` or ``writing``.
         failure: why it cannot be used; empty when it can.
+        writers: who may put files there and read the answers, and what keeps them out.
         files: those that are remembered, the newest last, at most 50.
     """
 
@@ -45,6 +46,7 @@ class DropView(msgspec.Struct, frozen=True):
     done: float
     failure: str
     files: tuple[DropFileView, ...]
+    writers: str = ""
 
 
 class DropsView(msgspec.Struct, frozen=True):
@@ -81,7 +83,7 @@ class CheckedView(msgspec.Struct, frozen=True):
     Attributes:
         done: how far it has come, from 0 to 1.
         wrong: rows that cannot be taken; ``faults``: the first of them, a thousand at most.
-        taken: whether the folder would take the file.
+        taken: whether the folder would take the file. ``writers``: see `DropView`.
     """
 
     over: bool
@@ -93,3 +95,4 @@ class CheckedView(msgspec.Struct, frozen=True):
     taken: bool = False
     faults: tuple[FaultView, ...] = ()
     sample: tuple[SampleView, ...] = ()
+    writers: str = ""

@@ -16,6 +16,7 @@ import msgspec
 from twisted.internet.defer import ensureDeferred
 
 from mgate.control.drop_views import CheckedView, FaultView, SampleView
+from mgate.intake.drops.access import writers
 from mgate.intake.drops.course import Stopped, Takes
 from mgate.intake.drops.faults import Fault, FileFault, Refused
 from mgate.intake.drops.hands import Hands
@@ -150,6 +151,7 @@ class Check:
             rows=report.rows,
             wrong=report.wrong,
             taken=not (report.wrong and self._takes.whole),
+            writers=writers(self._scratch.parent),
             faults=tuple(map(_fault, report.faults)),
             sample=tuple(_sample(line, submission) for line, submission in report.sample),
         )

@@ -26,6 +26,7 @@ from mgate.daemon.logs import bug
 from mgate.feeds.api import Feeds
 from mgate.feeds.stream import Journal
 from mgate.intake.client import PushClient
+from mgate.intake.drops.access import writers
 from mgate.intake.drops.blocks import Limits
 from mgate.intake.drops.book import Book, Counts, TakenFile, Turned
 from mgate.intake.drops.course import Around, Course, Stopped, Takes
@@ -82,6 +83,7 @@ def takes_of(drop: Drop) -> Takes:
         drop.columns,
         drop.time_zone,
         drop.on_error == "file",
+        drop.rate,
     )
 
 
@@ -275,7 +277,7 @@ class One:
         done = 0.0 if course is None else round(course.done, 3)
         return DropView(
             self.drop.name, str(self.drop.folder), state, len(self._waiting), self._strays, step, done,
-            self._failure, tuple(shown),
+            self._failure, tuple(shown), writers(self.drop.folder),
         )  # fmt: skip
 
     async def _file_view(self, file: TakenFile) -> DropFileView:

@@ -20,15 +20,16 @@ from mgate.spool.front import AcceptAnswer
 from mgate.spool.sealing import Sealing
 from mgate.spool.verbs import Clash, Kept, NewMessage, NotKept
 
-RUN: Final = 200
-"""Messages that one verb carries at most: a statement's worth."""
-
 _RETRY: Final = 5
 """Seconds after which a push that found no room should come again."""
 
 
 class Spool(Protocol):
     """The spool, as far as acceptance needs it."""
+
+    @property
+    def run(self) -> int:
+        """How many messages a call may have now."""
 
     def accept(self, messages: Sequence[NewMessage], done: Callable[[AcceptAnswer], None], *, urgent: bool) -> None:
         """Keep these messages; ``done`` after the commit."""
@@ -62,10 +63,11 @@ class Acceptance:
         if why_not:
             answer([_no_room(why_not)] * len(submissions))
             return
-        if len(submissions) <= RUN:
+        run = self._spool.run
+        if len(submissions) <= run:
             self._accept_run(submissions, answer)
         else:
-            self._accept_runs([submissions[start : start + RUN] for start in range(0, len(submissions), RUN)], answer)
+            self._accept_runs([submissions[start : start + run] for start in range(0, len(submissions), run)], answer)
 
     def _accept_runs(self, runs: Sequence[Sequence[Submission]], answer: Callable[[Sequence[Answer]], None]) -> None:
         answers: list[Sequence[Answer]] = [()] * len(runs)

@@ -159,6 +159,10 @@ class Store(Protocol):
     def tend(self, now: int) -> bool:
         """A slice of work in the background, a few milliseconds long; whether there is more to do."""
 
+    @property
+    def bears(self) -> int:
+        """How many new messages a commit may bring without a long stop: few while references are still read in."""
+
     def tidy(self) -> None:
         """Asked once a second while nothing else is to be done: leave no trace of what has been erased."""
 

@@ -73,6 +73,11 @@ class Front:
         self._fits = fits
         self._on_damaged = on_damaged
 
+    @property
+    def run(self) -> int:
+        """How many messages one call of ``accept`` should have at most now."""
+        return self._writer.run
+
     # ---- acceptance ------------------------------------------------------------------------------------------------
 
     def accept(self, messages: Sequence[NewMessage], done: Callable[[AcceptAnswer], None], *, urgent: bool) -> None:

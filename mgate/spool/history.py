@@ -253,6 +253,12 @@ class PastRefs:
                     known[client, tag] = KnownRef(message, parts, content_tag, State(state))
         return known
 
+    def buckets(self, file: str) -> int:
+        """How many buckets a file has, about."""
+        opened = self._file(self._folder / file)
+        (newest,) = (None,) if opened is None else opened.execute("SELECT max(bucket) FROM ref").fetchone()
+        return 0 if newest is None else int(newest) + 1
+
     def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         """Every reference tag of a file, in runs; none when it is gone. By a connection of its own, which a deletion
         of the file meanwhile does not close."""

@@ -110,6 +110,11 @@ class MemoryStore:
         """See ``engine.Store``."""
         return False
 
+    @property
+    def bears(self) -> int:
+        """See ``engine.Store``."""
+        return 1 << 20
+
     def tidy(self) -> None:
         """See ``engine.Store``."""
 

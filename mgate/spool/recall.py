@@ -17,6 +17,9 @@ from mgate.spool.rows import KnownRef
 REBUILD: Final = 1 << 20
 """References that are added, over as many again as it began with, until the filter is built anew."""
 
+LOOKS: Final = 40_000
+"""Looks into a bucket that one commit may cost: about 50 ms."""
+
 _TAGS: Final = "SELECT ref_tag FROM message WHERE bucket = ?"
 
 RefKey = tuple[str, bytes]
@@ -32,6 +35,9 @@ class Past(Protocol):
     def refs(self, wanted: Sequence[RefKey], files: Sequence[str] | None = None) -> dict[RefKey, KnownRef]:
         """Which of these are known, in these files or in all."""
 
+    def buckets(self, file: str) -> int:
+        """How many buckets a file has, about."""
+
     def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         """Every reference tag of a file, in runs; none when it is gone."""
 
@@ -43,6 +49,7 @@ class _Reading:
         self.filter = RefFilter()
         self.buckets = nonempty(db, "message")
         self.files: list[str] | None = None
+        self._sizes = {file: past.buckets(file) for file in past.files()}
         self._db = db
         self._past = past
         self._runs: Iterator[Sequence[bytes]] = iter(())
@@ -50,6 +57,11 @@ class _Reading:
     @property
     def whole(self) -> bool:
         return self.files is not None and not self.files
+
+    def looks(self) -> int:
+        """Into how many buckets must be looked for one reference."""
+        sizes = self._sizes
+        return len(self.buckets) + sum(sizes.get(file, 0) for file in (sizes if self.files is None else self.files))
 
     def step(self) -> bool:
         """Read a little more, a millisecond or two; whether there is more to read."""
@@ -92,6 +104,11 @@ class Recall:
     def unread(self) -> tuple[Sequence[int], Sequence[str] | None]:
         """Buckets of the live spool, and files of the past (None: all), of which the filter knows nothing yet."""
         return self._now.buckets, self._now.files
+
+    @property
+    def bears(self) -> int:
+        """How many new references a commit may bring without a long stop."""
+        return LOOKS // (self._now.looks() or 1)
 
     def may_know(self, tag: bytes) -> bool:
         """False when the reference is surely in nothing that was read."""

@@ -27,6 +27,9 @@ from mgate.spool.verbs import Ends, Lease, NotKept, Result, Verb
 BATCH: Final = 500
 """Rows a commit takes, and the first verb of each line beyond."""
 
+RUN: Final = 200
+"""New messages that one verb carries at most: a statement's worth."""
+
 FULL_WAIT: Final = 0.25
 """Seconds until outcomes that found no room are tried again."""
 
@@ -115,6 +118,11 @@ class Writer:
         self._lines[line].append(_Job(verb, rows, done))
         self._soon()
 
+    @property
+    def run(self) -> int:
+        """How many new messages an ``Accept`` should have at most now."""
+        return min(RUN, max(self._store.bears // 2, 1))
+
     def tidy(self) -> None:
         """Let the store tidy up, if nothing else is to be done."""
         if not self._busy and not self._called and not self._stopping and not self._tending:
@@ -156,7 +164,7 @@ class Writer:
         if self._alone:
             return [self._alone.popleft()]
         jobs: list[_Job] = []
-        room = BATCH
+        room = min(BATCH, max(self._store.bears, 1))
         for line in self._lines:
             first = True
             while line and (first or room >= line[0].rows):

@@ -162,6 +162,11 @@ class SqliteStore:
         """See ``engine.Store``: reads the references that are remembered into their filter."""
         return self._shelf.recall.step()
 
+    @property
+    def bears(self) -> int:
+        """See ``engine.Store``."""
+        return self._shelf.recall.bears
+
     def checkpoint(self, mode: str) -> None:
         """Copy the WAL into the file; ``mode`` is PASSIVE, RESTART or TRUNCATE. Without room it stays as it is, safe.
 

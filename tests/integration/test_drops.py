@@ -1,10 +1,17 @@
 """A batch job's files through a running daemon: in once, out once, answered row by row, whatever is killed between."""
 
 import csv
+import grp
 import hashlib
 import json
+import os
 import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.integration.instance import House, ask, until
 
@@ -83,6 +90,67 @@ def test_a_wrong_file_is_refused_with_lines_and_a_stop_leaves_a_right_one_whole(
     house.start()
     assert len(job.read("done/good.result.csv")) == 3_000
     assert len(house.events("drop_refused")) == 1
+
+
+# ---- a job that runs as its own user ---------------------------------------------------------------------------------
+
+STRANGERS = "nogroup"
+SHARED = "games"  # a group that Debian always has
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that other users can come to."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # the way to pytest's own is closed to others
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def as_nobody(script: str, *arguments: Path, groups: str) -> subprocess.CompletedProcess[str]:
+    gid = str(grp.getgrnam(groups).gr_gid)
+    command = ["setpriv", "--reuid=nobody", f"--regid={STRANGERS}", f"--groups={gid}", "sh", "-ec", script, "sh"]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+PUT = """
+umask 027
+printf 'ref,to,text\nr1,+375291110001,Hello\n' > "$1/in/pay.csv"
+sha=$(sha256sum < "$1/in/pay.csv" | cut -d' ' -f1)
+printf '{"file": "pay.csv", "rows": 1, "sha256": "%s"}' "$sha" > "$1/in/.pay.tmp"
+mv "$1/in/.pay.tmp" "$1/in/pay.manifest.json"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_job_of_another_user_puts_files_by_its_group_and_strangers_do_not(house: House, reachable: Path) -> None:
+    drop = reachable / "payroll"
+    house.begin(more=SECTION.replace('"drops/payroll"', f'"{drop}"') + f'group = "{SHARED}"\n')
+    until(lambda: (drop / "refused").exists(), "the folder is there")
+    listed = json.loads(house.mgatectl("drop", "list", "--json").stdout)["drops"][0]
+    assert listed["writers"] == f"members of {SHARED} (in is 2770)"
+
+    assert as_nobody(PUT, drop, groups=STRANGERS).returncode != 0
+    house.mgatectl("drop", "pause", "payroll")
+    put = as_nobody(PUT, drop, groups=SHARED)
+    assert put.returncode == 0, put.stderr
+    # By this a daemon that is a member of the group and not root can read it.
+    theirs = (drop / "in" / "pay.csv").stat()
+    assert (theirs.st_gid, theirs.st_mode & 0o777) == (grp.getgrnam(SHARED).gr_gid, 0o640)
+    house.mgatectl("drop", "resume", "payroll")
+    for file in ("pay.result.csv", "pay.final.csv"):
+        until((drop / "done" / file).exists, file, 60.0)
+        read = as_nobody('cat "$1"', drop / "done" / file, groups=SHARED)
+        assert "r1" in read.stdout, read.stderr
+        assert as_nobody('cat "$1"', drop / "done" / file, groups=STRANGERS).returncode != 0
+    for script in (
+        'echo x > "$1/done/pay.result.csv"',
+        'ls "$1/work"',
+        'mv "$1/in" "$1/other"',
+        'rm "$1/done/pay.csv"',
+    ):
+        assert as_nobody(script, drop, groups=SHARED).returncode != 0, script
+    (file_view,) = json.loads(house.mgatectl("drop", "list", "--json").stdout)["drops"][0]["files"]
+    assert (file_view["phase"], file_view["accepted"], file_view["open"]) == ("final", 1, 0)
 
 
 def test_mgatectl_lists_pauses_and_checks(house: House) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from mgate.intake.client import RateBucket
 from mgate.intake.drops import results
 from mgate.intake.drops.blocks import Blocks, Examined, Limits
 from mgate.intake.drops.book import Book, TakenFile, Turned
@@ -35,7 +36,11 @@ PAGE: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What one folder takes; see ``config.drops.Drop``. ``whole``: a file with a wrong row is refused whole."""
+    """What one folder takes; see ``config.drops.Drop``.
+
+    Attributes:
+        whole: a file with a wrong row is refused whole. ``rate``: rows a second; 0 for no limit.
+    """
 
     rules: RowRules
     limits: Limits
@@ -45,6 +50,7 @@ class Takes:
     columns: tuple[tuple[str, str], ...]
     time_zone: str
     whole: bool
+    rate: int = 0
 
     def written(self, data: DataName, manifest: Manifest) -> Written:
         """How this file is written. Raises `Refused` when the folder does not take that."""
@@ -104,6 +110,8 @@ class Course:
         self._name = name
         self._form = "csv"
         self._rows = 0
+        rate = around.takes.rate
+        self._bucket = RateBucket(rate, around.hands.now()) if rate else None
         self._inspection = Inspection(around.hands, around.takes.limits, around.wall, around.gate, around.key)
         self.step = "checking"
 
@@ -208,9 +216,7 @@ class Course:
                     lines = [row.line for row in run]
                     has = await around.hands.away(around.book.answered, taken.number, lines)
                     run = [row for row in run if row.line not in has]
-                self._hand_in(run, claimed.checker, handing)
-                await handing.room()
-                await around.hands.turn()
+                await self._hand_in_at_rate(run, claimed.checker, handing)
         except Stopped:
             await handing.leave()
             raise
@@ -219,6 +225,16 @@ class Course:
             return await self._broken(claimed, taken, refused)
         await handing.all()
         return await self._put_away(claimed, taken)
+
+    async def _hand_in_at_rate(self, run: Sequence[Line | Fault], checker: Checker, handing: Handing) -> None:
+        """No more at once than a second's worth, where the folder has a rate."""
+        hands, most = self._around.hands, min(self._around.takes.rate, len(run)) or max(1, len(run))
+        for start in range(0, len(run), most):
+            rows = run[start : start + most]
+            self._around.gate()
+            self._hand_in(rows, checker, handing)
+            await handing.room()
+            await hands.sleep(0.0 if self._bucket is None else self._bucket.take(len(rows), hands.now()))
 
     def _hand_in(self, run: Sequence[Line | Fault], checker: Checker, handing: Handing) -> None:
         now = self._around.wall()

@@ -62,10 +62,13 @@ class Folder:
         """
         self.close()
         try:
+            made = not self.path.exists()
             self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
             whole = os.open(self.path, _OPEN_FOLDER)
             try:
                 _check_owner(self.path, os.fstat(whole))
+                if made:
+                    os.fchmod(whole, 0o750)  # whatever mask mgated was started with
                 if self.group >= 0:
                     os.fchown(whole, -1, self.group)
                 for place in PLACES:

@@ -41,6 +41,10 @@ class Hands:
         """Have it done on the thread."""
         return await deferToThreadPool(self._post, self._pool, work, *args, **kwargs)
 
+    def now(self) -> float:
+        """Seconds of a clock that only goes on."""
+        return self._clock.seconds()
+
     async def turn(self) -> None:
         """Let the loop turn once."""
         await self.sleep(0.0)

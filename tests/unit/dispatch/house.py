@@ -46,6 +46,7 @@ class Disk:
         self.asked: list[tuple[Ask, Callable[[Ready], None]]] = []
         self.seen: list[tuple[Ready, Callable[[Ready], None]]] = []
         self.commits = 0
+        self.run = 200
 
     # ---- as the spool's front ----
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from mgate.intake.acceptance import RUN, Acceptance
+from mgate.intake.acceptance import Acceptance
 from mgate.intake.quick import Reading
 from mgate.model.entry import Submission
 from mgate.model.message import Outgoing, State, TrafficClass
@@ -26,6 +26,7 @@ class Spool:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Sequence[NewMessage], bool, Callable[[AcceptAnswer], None]]] = []
+        self.run = 200
 
     def accept(self, messages: Sequence[NewMessage], done: Callable[[AcceptAnswer], None], *, urgent: bool) -> None:
         self.asked.append((messages, urgent, done))
@@ -145,13 +146,14 @@ def test_nothing_is_answered_with_nothing(house: House) -> None:
 
 
 def test_many_messages_are_many_verbs_and_one_answer(house: House) -> None:
-    house.push(*map(submission, range(1, 2 * RUN + 2)))
-    assert [len(messages) for messages, _, _ in house.spool.asked] == [RUN, RUN, 1]
+    run = house.spool.run = 30
+    house.push(*map(submission, range(1, 2 * run + 2)))
+    assert [len(messages) for messages, _, _ in house.spool.asked] == [run, run, 1]
     house.spool.commit(2)
     house.spool.commit(0)
     assert house.answers is None
     house.spool.commit(0)
-    assert house.short == list(range(1, 2 * RUN + 2))
+    assert house.short == list(range(1, 2 * run + 2))
 
 
 def test_a_leased_message_goes_to_the_wire_after_its_commit(house: House) -> None:

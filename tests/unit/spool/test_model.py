@@ -82,6 +82,9 @@ class NoPast:
     def refs(self, wanted: Sequence[RefKey], files: Sequence[str] | None = None) -> dict[RefKey, KnownRef]:
         return {}
 
+    def buckets(self, file: str) -> int:
+        return 0
+
     def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         return iter(())
 

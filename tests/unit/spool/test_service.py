@@ -15,7 +15,7 @@ from mgate.model.outcome import Accepted
 from mgate.spool.engine import News, StoreBroken, StoreFull
 from mgate.spool.lifecycle import CannotHappen
 from mgate.spool.memory import MemoryStore
-from mgate.spool.service import BATCH, FULL_WAIT, Asker, Writer
+from mgate.spool.service import BATCH, FULL_WAIT, RUN, Asker, Writer
 from mgate.spool.verbs import End, Ends, Forget, Lease, NotKept, Result, Verb, Wake, Woken
 from tests.conformance.player import same_number
 
@@ -36,6 +36,7 @@ class Store(MemoryStore):
         self.flushed = self.tidied = self.slices = self.tended = 0
         self.tend_fails: list[Exception] = []
         self.spent = self.commit_takes = 0.0
+        self.bearable = 1 << 20
         self.closed = False
 
     def _here(self, what: str) -> None:
@@ -69,6 +70,10 @@ class Store(MemoryStore):
         self.spent += 0.004 if self.slices > 0 else 0.0
         self.slices -= 1
         return self.slices > 0
+
+    @property
+    def bears(self) -> int:
+        return self.bearable
 
     def tidy(self) -> None:
         self._here("tidy")
@@ -208,6 +213,17 @@ def test_no_line_is_kept_waiting_by_lines_before_it_that_never_end(house: House)
     assert house.store.batches == [
         [ends(1), Lease(()), Wake(2), Forget(())], [ends(1), Lease(()), Wake(2), Wake(5)],
     ]  # fmt: skip
+
+
+def test_a_commit_brings_no_more_than_the_store_bears_while_it_reads_in_what_it_remembers(house: House) -> None:
+    assert house.writer.run == RUN
+    house.store.bearable = 10
+    assert house.writer.run == 5
+    house.put(Wake(1), Wake(2), Wake(3), rows=5)
+    house.commit()
+    assert house.store.batches == [[Wake(1), Wake(2)]]
+    house.store.bearable = 0
+    assert house.writer.run == 1
 
 
 # ---- a disk that is full -------------------------------------------------------------------------------------------

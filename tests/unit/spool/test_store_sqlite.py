@@ -51,6 +51,9 @@ class Remembered:
     ) -> dict[tuple[str, bytes], KnownRef]:
         return {key: self.known[key] for key in wanted if key in self.known}
 
+    def buckets(self, file: str) -> int:
+        return 7
+
     def tags(self, file: str) -> Iterator[Sequence[bytes]]:
         yield [ref for _, ref in self.known]
 
@@ -356,7 +359,9 @@ def test_what_is_read_in_is_not_asked_of_the_disk_while_the_rest_still_is(
     player.reopen()
     shelf = file.store._shelf
     seen: list[int] = []
+    bears = [file.store.bears]
     while True:
+        bears.append(file.store.bears)
         buckets, files = shelf.recall.unread
         seen.append(len(buckets))
         if not buckets and files == []:
@@ -367,6 +372,8 @@ def test_what_is_read_in_is_not_asked_of_the_disk_while_the_rest_still_is(
         player.store.tend(NOW)
     assert seen == sorted(seen, reverse=True)
     assert seen[0] >= 10
+    assert bears == sorted(bears)
+    assert (bears[0], bears[-1]) == (recall.LOOKS // (seen[0] + 7), recall.LOOKS)
 
 
 def test_the_filter_is_built_anew_when_much_of_it_may_be_forgotten(file: File, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,20 @@ def test_what_is_refused_only_for_now_comes_again(job: Job) -> None:
     assert all(",accepted," in line for line in job.lines("done", "a")[1:])
 
 
+@pytest.mark.parametrize(("rate", "count"), [(1, 5), (10, 95), (40, 200), (1_000, 900), (0, 900)])
+def test_rows_are_handed_in_at_the_folder_s_rate(job: Job, rate: int, count: int) -> None:
+    job.takes = replace(job.takes, rate=rate)
+    job.put("a", csv_of(count))
+    least = (count - rate) / rate if rate else 0.0
+    handed: list[tuple[float, int]] = []
+    job.gate = lambda: handed.append((job.hands.now(), len(job.shelf.order)))
+    assert job.take("a").reason == ""
+    assert len(job.shelf.order) == count
+    assert max(0.0, least) <= job.hands.now() <= max(0.0, least) + 1.0
+    if rate:
+        assert all(taken <= rate * (now + 1) + 1 for now, taken in handed)
+
+
 @pytest.mark.parametrize("runs", range(1, 9))
 def test_a_file_that_was_broken_off_is_gone_on_with(job: Job, runs: int) -> None:
     job.put("a", csv_of(200))
