@@ -66,10 +66,21 @@ def read_submission(raw: bytes, client: PushClient, peer_uid: int, now: float) -
     return given if isinstance(given, Refusal) else read_fields(given, client, peer_uid, now)
 
 
-def read_fields(given: dict[str, object], client: PushClient, peer_uid: int, now: float) -> Submission | Refusal:
-    """The same, of what came as fields: a row of a database or of a file."""
+def read_fields(
+    given: dict[str, object],
+    client: PushClient,
+    peer_uid: int,
+    now: float,
+    to: Msisdn | None = None,
+    same: bytes | None = None,
+) -> Submission | Refusal:
+    """The same, of what came as fields: a row of a database or of a file.
+
+    Args:
+        to: the number, where it has been read already. ``same``: the canonical form, where it is not that of ``given``.
+    """
     try:
-        return _submission(given, client, peer_uid, now)
+        return _submission(given, client, peer_uid, now, to, same)
     except _Refused as stop:
         return stop.refused
 
@@ -93,13 +104,20 @@ def read_ref(raw: bytes) -> str:
     return ref if isinstance(ref, str) and 0 < len(ref) <= LONGEST_REF and ref.isprintable() else ""
 
 
-def _submission(given: dict[str, object], client: PushClient, peer_uid: int, now: float) -> Submission:
+def _submission(
+    given: dict[str, object],
+    client: PushClient,
+    peer_uid: int,
+    now: float,
+    to: Msisdn | None = None,
+    same: bytes | None = None,
+) -> Submission:
     if not _KNOWN.issuperset(given):
         _refuse_unknown(given)
     ref = _word(given, "ref", LONGEST_REF)
     if not ref:
         _refuse(Code.MISSING, "ref")
-    to = _number(given, client)
+    number = _number(given, client) if to is None else to
     traffic = _traffic(given, client)
     text = _text(given)
     sender = _sender(given, client)
@@ -107,7 +125,7 @@ def _submission(given: dict[str, object], client: PushClient, peer_uid: int, now
     return Submission(
         client=client.name,
         ref=ref,
-        to=to,
+        to=number,
         traffic=traffic,
         text=text,
         sender=sender,
@@ -116,7 +134,7 @@ def _submission(given: dict[str, object], client: PushClient, peer_uid: int, now
         group=_word(given, "group", LONGEST_GROUP) if "group" in given else "",
         tags=_tags(given) if "tags" in given else (),
         meta=_meta(given) if "meta" in given else b"",
-        canonical=canonical(given),
+        canonical=canonical(given) if same is None else same,
         peer_uid=peer_uid,
     )
 

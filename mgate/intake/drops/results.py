@@ -7,6 +7,7 @@ NDJSON has it as it is. Neither bears a text or a number.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from mgate.intake.drops.faults import Fault
 from mgate.model.message import show_id
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_QUOTED: Final = frozenset(',"\n\r')
+_QUOTED: Final = re.compile('[,"\n\r]')
 
 
 class ResultRow(NamedTuple):
@@ -68,7 +69,7 @@ def head(kind: type[Written], form: str) -> bytes:
 def render(rows: Sequence[Written], form: str) -> bytes:
     """The lines of these rows."""
     if form == "csv":
-        return "".join([",".join(map(_cell, row)) + "\r\n" for row in rows]).encode()
+        return "".join([_taken(row) or ",".join(map(_cell, row)) + "\r\n" for row in rows]).encode()
     return _ENCODE([{name: value for name, value in zip(row._fields, row, strict=True) if value != ""} for row in rows])
 
 
@@ -89,8 +90,16 @@ def neutral(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def _taken(row: Written) -> str:
+    """The line of a row that was taken, of which the ref alone was written by somebody else; empty for any other."""
+    if not isinstance(row, ResultRow) or row.status != "accepted":
+        return ""
+    line, ref, _, message, parts, known, _, _, _ = row
+    return f"{line},{_cell(ref)},accepted,{message},{parts},{'yes' if known else ''},,,\r\n"
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     text = neutral(value) if isinstance(value, str) else str(value)
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.intersection(text) else text
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

@@ -12,8 +12,6 @@ from array import array
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from mgate.intake.client import PushClient
 from mgate.intake.codes import Code
 from mgate.intake.drops.faults import Fault, RowFault, fault
@@ -71,19 +69,16 @@ class Checker:
             same = canonical(said)
         except (UnicodeEncodeError, ValueError):
             return Fault(line.line, Code.LONE_SURROGATE.word, "", Code.LONE_SURROGATE.sentence)
-        given = dict(said)
-        to = given.get("to")
+        to, number = said.get("to"), None
         if isinstance(to, str) and to:
-            number = self._rules.numbers.read(to)
-            if isinstance(number, Unread):
-                return Fault(line.line, number.word, "to", number.sentence)
-            given["to"] = number.e164
-        if "class" not in given and self._rules.traffic is not None:
-            given["class"] = self._rules.traffic.word
-        read = read_fields(given, self._rules.client, -1, now)
-        if isinstance(read, Refusal):
-            return Fault(line.line, read.code, read.field, read.detail)
-        return msgspec.structs.replace(read, canonical=same)
+            found = self._rules.numbers.read(to)
+            if isinstance(found, Unread):
+                return Fault(line.line, found.word, "to", found.sentence)
+            number = found
+        if "class" not in said and self._rules.traffic is not None:
+            said = {**said, "class": self._rules.traffic.word}
+        read = read_fields(said, self._rules.client, -1, now, number, same)
+        return Fault(line.line, read.code, read.field, read.detail) if isinstance(read, Refusal) else read
 
 
 class Refs:

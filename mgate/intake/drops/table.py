@@ -30,6 +30,8 @@ _SPACED: Final = re.compile(r"[\s,;]+")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?", re.ASCII)
 _MOMENTS: Final = ("not_before", "not_after")
+_TYPED: Final = frozenset({"class", "valid_for", "tags", "meta", *_MOMENTS})
+"""Fields that are more than the text of their cell."""
 
 
 class Line(NamedTuple):
@@ -64,6 +66,7 @@ class Table:
         self._by_column = {form.columns.get(field, field).casefold(): field for field in FIELDS}
         self._zone = ZoneInfo(form.time_zone) if form.time_zone else None
         self._fields: tuple[str, ...] = ()
+        self._typed_fields = False
         self._delimiter = ""
         self._row = 0
 
@@ -139,6 +142,7 @@ class Table:
         if wrong:
             raise Refused(FileFault.BAD_HEADER, "; ".join(wrong[:20]), line)
         self._fields = tuple(fields)
+        self._typed_fields = not _TYPED.isdisjoint(fields)
 
     def _known(self, names: Sequence[str]) -> int:
         return sum(name.strip().casefold() in self._by_column for name in names)
@@ -164,22 +168,24 @@ class Table:
             elif "\0" in text:
                 yield fault(RowFault.NUL, line)
             else:
-                said = dict(zip(fields, cells, strict=True))
-                read = self._typed(line, said)
-                yield read._replace(ref=ref_of(said)) if isinstance(read, Fault) else read
+                # An empty cell says nothing; a text is kept as it stands.
+                plain = {
+                    field: cell if field == "text" else bare
+                    for field, cell in zip(fields, cells, strict=True)
+                    if (bare := cell.strip())
+                }
+                read = self._typed(line, plain) if self._typed_fields else Line(line, self._row, {**plain})
+                yield read._replace(ref=ref_of(plain)) if isinstance(read, Fault) else read
 
     def _typed(self, line: int, cells: dict[str, str]) -> Line | Fault:
-        """The cells as the push API has its fields; an empty cell says nothing."""
-        said: Said = {
-            field: cell if field == "text" else plain for field, cell in cells.items() if (plain := cell.strip())
-        }
+        """The cells as the push API has its fields."""
+        said: Said = {**cells}
         if "class" in said:
-            said["class"] = cells["class"].strip().lower()
+            said["class"] = cells["class"].lower()
         if "valid_for" in said:
-            seconds = cells["valid_for"].strip()
-            if not _WHOLE.fullmatch(seconds):
+            if not _WHOLE.fullmatch(cells["valid_for"]):
                 return _code(Code.BAD_VALUE, line, "valid_for", "a whole number of seconds is wanted")
-            said["valid_for"] = int(seconds)
+            said["valid_for"] = int(cells["valid_for"])
         if "tags" in said:
             said["tags"] = [tag for tag in _SPACED.split(cells["tags"]) if tag]
         if "meta" in said:
