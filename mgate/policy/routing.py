@@ -36,9 +36,12 @@ WELL: Final = Standing()
 
 
 class Barred(Enum):
-    """Why a route must not have a message."""
+    """Why a route must not have a message: what its operator has not approved."""
 
     SENDER = "sender_not_registered"
+    CLASS = "class_not_registered"
+    ENDED = "registration_ended"
+    TEXT = "text_not_approved"
 
 
 class Decision(NamedTuple):
@@ -114,8 +117,9 @@ def _sift(
     barred: list[tuple[str, Barred]] = []
     for choice in choices:
         register = registers.get(choice.route)
-        if register is not None and not register.allows(wanted.sender, wanted.traffic):
-            barred.append((choice.route, Barred.SENDER))
+        why = register.allows(wanted.sender, wanted.traffic, wanted.text.reveal(), wanted.day) if register else ""
+        if why:
+            barred.append((choice.route, Barred(why)))
         else:
             allowed.append(choice)
     return tuple(allowed), tuple(barred)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
@@ -28,7 +29,7 @@ from math import log
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol, TypeVar, assert_never
 
-from mgate.model.message import TrafficClass
+from mgate.model.message import Secret, TrafficClass
 from mgate.policy.cost import Price
 
 _V = TypeVar("_V", bound=Hashable)
@@ -36,8 +37,10 @@ _V = TypeVar("_V", bound=Hashable)
 WEEK: Final = 7 * 24 * 60
 """Minutes of a week. They are counted from Monday 00:00 in the bank's zone."""
 
-BEST, USUAL, WORST = 1, 100, 1000
-"""Priorities."""
+USUAL: Final = 100
+"""The priority of a rule that says none."""
+
+NO_TEXT: Final = Secret("")
 
 
 class Wanted(NamedTuple):
@@ -49,6 +52,7 @@ class Wanted(NamedTuple):
             MNC (ITU-T E.212), digits only; empty when it is not known.
         minute: of the week, 0 to 10,079.
         foreign: routes that said lately that this number is not theirs.
+        text, day: what a register may look at: the message's text, and today.
     """
 
     traffic: TrafficClass
@@ -60,6 +64,8 @@ class Wanted(NamedTuple):
     network: str = ""
     minute: int = 0
     foreign: frozenset[str] = frozenset()
+    text: Secret = NO_TEXT
+    day: date = date.min
 
 
 class Choose(Enum):
@@ -138,8 +144,8 @@ class Choice(NamedTuple):
 class Register(Protocol):
     """What a route's operator has approved of."""
 
-    def allows(self, sender: str, traffic: TrafficClass) -> bool:
-        """Whether messages of the class may leave there under this sender."""
+    def allows(self, sender: str, traffic: TrafficClass, text: str, day: date) -> str:
+        """Why a text of the class may not leave there under this sender today, a word of ``Barred``; empty: it may."""
 
 
 class Patience(NamedTuple):
@@ -187,7 +193,7 @@ class Table:
 
     def line_for(self, wanted: Wanted) -> Line | None:
         """The rule that decides, ready for use; None when none is for this message."""
-        traffic, sender, client, tags, to, country, network, minute, _foreign = wanted
+        traffic, sender, client, tags, to, country, network, minute, _foreign, _text, _day = wanted
         bits = self._classes[traffic] & self._senders[sender] & self._clients[client]
         bits &= self._countries[country] & self._networks[network]
         prefixes = self._prefixes
@@ -199,6 +205,26 @@ class Table:
             borne |= self._tags[tag]
         bits &= near & borne & self._week[bisect_right(self._edges, minute)]
         return self._lines[(bits & -bits).bit_length() - 1] if bits else None
+
+
+class WeekClock:
+    """Minutes of the week, and days, in one zone; the zone is asked once in a quarter of an hour, for its clock changes
+    at no other time."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._quarter = -1
+        self._minute = 0
+        self._day = date.min
+
+    def at(self, wall: float) -> tuple[int, date]:
+        """The minute of the week and the day at a moment, seconds since 1970."""
+        quarter, rest = divmod(int(wall), 900)
+        if quarter != self._quarter:
+            there = datetime.fromtimestamp(quarter * 900, self._zone)
+            self._quarter, self._day = quarter, there.date()
+            self._minute = (there.weekday() * 24 + there.hour) * 60 + there.minute
+        return self._minute + rest // 60, self._day
 
 
 class Strip(NamedTuple):

@@ -2,17 +2,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from types import FrameType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgate.model.message import TrafficClass
+from mgate.model.message import Secret, TrafficClass
 from mgate.policy.cost import Price
 from mgate.policy.routing import Barred, Standing, decide, plan
-from mgate.policy.routing_table import WEEK, Choose, Patience, Rule, Table, Target, Wanted, Why, ranked
+from mgate.policy.routing_table import WEEK, Choose, Patience, Rule, Table, Target, Wanted, WeekClock, Why, ranked
 
 A, B, C = Target("sms:op-a"), Target("sms:op-b"), Target("sms:op-c")
 REST = Rule("rest", (C,))
@@ -38,8 +40,10 @@ class Registered:
 
     sender: str
 
-    def allows(self, sender: str, traffic: TrafficClass) -> bool:
-        return sender == self.sender and traffic is not TrafficClass.MARKETING
+    def allows(self, sender: str, traffic: TrafficClass, text: str, day: date) -> str:
+        if sender != self.sender:
+            return "sender_not_registered"
+        return "" if text.startswith("Code") else "text_not_approved"
 
 
 # ---- which rule has the word ----
@@ -228,7 +232,12 @@ def test_a_sender_that_is_not_registered_at_a_route_is_not_routed_there() -> Non
     found = decide(table, wanted(), {}, 0.0)
     assert [choice.route for choice in found.choices] == ["sms:op-b"]
     assert found.barred == (("sms:op-a", Barred.SENDER),)
-    assert routes(table, wanted(sender="OTHER")) == ["sms:op-a", "sms:op-b"]
+    assert routes(table, wanted(sender="OTHER", text=Secret("Code 482913"))) == ["sms:op-a", "sms:op-b"]
+    assert decide(table, wanted(sender="OTHER"), {}, 0.0).barred == (("sms:op-a", Barred.TEXT),)
+
+
+def test_a_decision_does_not_print_the_text() -> None:
+    assert "482913" not in repr(wanted(text=Secret("Code 482913")))
 
 
 def test_who_is_registered_nowhere_has_no_route() -> None:
@@ -272,6 +281,31 @@ def test_who_can_take_it_comes_before_who_cannot_and_the_rest_in_the_order_of_ha
 def test_a_quota_that_is_over_holds_nobody_back() -> None:
     table = Table([Rule("rest", (A, B))])
     assert routes(table, wanted(), {"sms:op-a": Standing(quota_until=100.0)}, 100.0) == ["sms:op-a", "sms:op-b"]
+
+
+# ---- the week ----
+
+
+@pytest.mark.parametrize(
+    ("moment", "minute"),
+    [
+        ("2026-11-23T00:00:00+03:00", 0),
+        ("2026-11-23T09:14:59+03:00", 554),
+        ("2026-11-29T23:59:59+03:00", WEEK - 1),
+    ],
+)
+def test_a_week_begins_on_monday_in_the_banks_zone(moment: str, minute: int) -> None:
+    at = datetime.fromisoformat(moment)
+    assert WeekClock(ZoneInfo("Europe/Minsk")).at(at.timestamp()) == (minute, at.date())
+
+
+@given(st.lists(st.integers(1_700_000_000, 1_900_000_000), max_size=20))
+def test_the_clock_says_what_the_zone_says_on_days_of_change_too(moments: list[int]) -> None:
+    zone = ZoneInfo("Europe/Warsaw")
+    clock = WeekClock(zone)
+    for moment in [*moments, 1_792_889_999, 1_792_890_000]:  # the end of summer time of 2026
+        there = datetime.fromtimestamp(moment, zone)
+        assert clock.at(moment) == ((there.weekday() * 24 + there.hour) * 60 + there.minute, there.date())
 
 
 # ---- what a decision costs ----
