@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -31,6 +31,7 @@ from mgate.control.source_views import (
     UnreadView,
 )
 from mgate.control.sources import Answer, Failed
+from mgate.daemon.leaving import Leaving
 from mgate.daemon.logs import bug
 from mgate.intake.calls import CallRefused, CallRules, Calls
 from mgate.intake.client import PushClient
@@ -152,19 +153,23 @@ class One:
         self.calls = Calls(self.line, _calls(config), around.reactor.seconds)
         self.done: Deferred[None] = succeed(None)
         self._around = around
+        self._own = around.bridge.branch()
         self._ears = ears
         self._ending = False
 
     def start(self) -> None:
         """Poll from now on."""
-        self.done = self._around.bridge.run(self.poller.run()).addErrback(self._died)
+        self.done = self._own.run(self.poller.run()).addErrback(self._died)
 
     def stop(self) -> Deferred[None]:
-        """Finish what is claimed, or leave it to its lease, and let go of the database. Fires when that is done."""
+        """Finish what is claimed, or leave it to its lease, and let go of the database. Fires when nothing of it runs
+        any more."""
         self._ending = True
         self.poller.finish()
         self.done.addTimeout(STOP_LIMIT, self._around.reactor)
-        return self.done.addErrback(_gave_up).addCallback(lambda _: self._close())
+        # Who was cancelled in time is told at once, and may be letting go still.
+        gone = self.done.addErrback(_gave_up).addCallback(lambda _: self._own.stop())
+        return gone.addCallback(lambda _: self._close())
 
     def apply(self, config: CoreSource) -> None:
         """Go on by these rules."""
@@ -190,6 +195,7 @@ class Sources:
         self._config = config
         self._ears = SourceEars(around.telemetry, around.log)
         self._all = {source.name: One(source, around, self._ears) for source in config.sources}
+        self._leaving = Leaving()
         self._started = False
 
     # ---- the day ---------------------------------------------------------------------------------------------------
@@ -203,35 +209,38 @@ class Sources:
     def stop(self) -> Deferred[None]:
         """Finish them all. Fires within some seconds, whatever the databases do."""
         self._started = False
-        return DeferredList([one.stop() for one in self._all.values()]).addCallback(lambda _: None)
+        for name, one in self._all.items():
+            self._leaving.go(name, one.stop())
+        return self._leaving.all()
 
     def apply(self, config: Config) -> None:
         """Take up other sources and other settings of them."""
         wanted = {source.name: source for source in config.sources}
         self._config = config
         for name in self._all.keys() - wanted.keys():
-            self._all.pop(name).stop()
+            self._leaving.go(name, self._all.pop(name).stop())
         for name, source in wanted.items():
             before = self._all.get(name)
             if before is None:
-                self._begin(source, succeed(None))
+                self._begin(source)
             elif _hard(before.config) != _hard(source):
-                self._begin(source, before.stop(), paused=before.poller.paused)
+                self._leaving.go(name, before.stop())
+                self._begin(source, paused=before.poller.paused)
             else:
                 if before.config != source:
                     before.apply(source)
                 # Whoever says reload may have mended what the database disliked, such as the files of its identity.
                 before.poller.try_again()
 
-    def _begin(self, source: CoreSource, after: Deferred[None], *, paused: bool = False) -> None:
+    def _begin(self, source: CoreSource, *, paused: bool = False) -> None:
         one = self._all[source.name] = One(source, self._around, self._ears)
         one.poller.paused = paused
 
-        def start(_: object) -> None:
+        def start() -> None:
             if self._started and self._all.get(source.name) is one:
                 one.start()
 
-        after.addCallback(start)
+        self._leaving.after(source.name, start)
 
     # ---- the board -------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from mgate.config import Config, CoreSource
+from mgate.daemon.leaving import Leaving
 from mgate.daemon.outward import Lateness, WriteBackEars
 from mgate.feeds.api import Feeds
 from mgate.feeds.tap import Tap
@@ -38,18 +40,23 @@ class _One:
     def __init__(self, source: CoreSource, prices: dict[str, Price], late: Lateness, around: Around) -> None:
         self.config = source
         self._around = around
+        self._own = around.bridge.branch()
         # Not the poller's object: so neither waits for the other, and the verbs of one source never overlap.
         self._line = Line(around.open(source))
         self._ears = WriteBackEars("writeback", source.name, late, around.telemetry, around.log)
         tap = Tap(source.name, FEED, around.feeds.stream, around.feeds.bookmarks, around.reactor)
         self.feed = WriteBack(
-            self._line, tap, around.bridge.run, prices, around.reactor, around.wall, self._ears,
+            self._line, tap, self._own.run, prices, around.reactor, around.wall, self._ears,
             versioned="version" in source.mapped, spread=lambda: random.uniform(0.8, 1.2),  # noqa: S311  # it spreads pauses
         )  # fmt: skip
 
     def stop(self) -> Deferred[None]:
+        """Fires when nothing of it runs any more."""
         self.feed.stop()
         self._ears.gone()
+        return self._own.stop().addCallback(lambda _: self._close())
+
+    def _close(self) -> Deferred[None]:
         return self._around.bridge.run(self._line.close()).addErrback(lambda failure: failure.trap(Exception) and None)
 
 
@@ -59,6 +66,7 @@ class WriteBacks:
     def __init__(self, config: Config, around: Around) -> None:
         self._around = around
         self._late = Lateness(Alarm.WRITEBACK_LATE, around.telemetry, around.log)
+        self._leaving = Leaving()
         self._started = False
         self._all: dict[str, _One] = {}
         self._make(config)
@@ -72,19 +80,24 @@ class WriteBacks:
     def stop(self) -> Deferred[None]:
         """Tell no more. Fires within some seconds."""
         self._started = False
-        return DeferredList([one.stop() for one in self._all.values()]).addCallback(lambda _: None)
+        for name, one in self._all.items():
+            self._leaving.go(name, one.stop())
+        return self._leaving.all()
 
     def apply(self, config: Config) -> None:
-        """Go on by this configuration: a source that changed gets another connection."""
+        """Go on by this configuration: a source that changed gets another connection, when the old one is gone."""
         wanted = {source.name: source for source in config.sources if source.results}
         for name, one in list(self._all.items()):
             if wanted.get(name) != one.config:
-                self._all.pop(name).stop()
+                self._leaving.go(name, self._all.pop(name).stop())
         for name in self._make(config):
-            if self._started:
-                self._all[name].feed.start()
+            self._leaving.after(name, partial(self._start, self._all[name]))
         for one in self._all.values():
             one.feed.apply(prices_of(config))
+
+    def _start(self, one: _One) -> None:
+        if self._started and self._all.get(one.config.name) is one:
+            one.feed.start()
 
     def _make(self, config: Config) -> list[str]:
         missing = [source for source in config.sources if source.results and source.name not in self._all]

@@ -23,12 +23,28 @@ LAST_WORDS: Final = 2.0
 
 
 class Bridge:
-    """The only place where tasks are made."""
+    """The only place where tasks are made.
 
-    def __init__(self, reactor: AsyncioSelectorReactor) -> None:
+    Args:
+        trunk: of which this is a `branch`.
+    """
+
+    def __init__(self, reactor: AsyncioSelectorReactor, trunk: Bridge | None = None) -> None:
+        self._reactor = reactor
         self._loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop  # noqa: SLF001  # the loop it was made on
+        self._trunk = trunk
         self._tasks: set[asyncio.Task[object]] = set()
         self._stopped = False
+
+    def branch(self) -> Bridge:
+        """A bridge for one who may go before the others: stopping it stops his tasks alone, and stopping this stops
+        them too."""
+        return Bridge(self._reactor, self)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is run any more."""
+        return self._stopped or (self._trunk is not None and self._trunk.stopped)
 
     @property
     def running(self) -> int:
@@ -41,11 +57,11 @@ class Bridge:
         Cancelling the Deferred cancels the task, and fires at once with Twisted's ``CancelledError``: the task may
         still be letting go. After `stop` nothing is run any more, and the answer is the same error.
         """
-        if self._stopped:
+        if self.stopped:
             coroutine.close()
             return fail(CancelledError())
         task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
+        self.keep(task)
         answer: Deferred[_T] = Deferred(lambda _: _cancel(task))
         task.add_done_callback(lambda done: self._done(done, answer))
         return answer
@@ -64,8 +80,14 @@ class Bridge:
         ending.add_done_callback(lambda done: answer.callback(0 if done.cancelled() else done.result()))
         return answer
 
+    def keep(self, task: asyncio.Task[object]) -> None:
+        """This runs, here or on a branch."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._trunk is not None:
+            self._trunk.keep(task)
+
     def _done(self, task: asyncio.Task[_T], answer: Deferred[_T]) -> None:
-        self._tasks.discard(task)
         error = CancelledError() if task.cancelled() else task.exception()
         if answer.called:  # It was cancelled, and whoever did so has been told: what came of it concerns nobody.
             return

@@ -161,6 +161,48 @@ def test_other_rules_are_taken_up_without_another_connection() -> None:
     play(act())
 
 
+def test_reloads_in_quick_succession_never_have_two_pollers_of_one_source() -> None:
+    async def act() -> None:
+        office = Office(CORE)
+        office.spool.delay = 1.0
+        office.sources.start()
+        office.opened[0].put(a_row(1))
+        await asyncio.sleep(1.1)
+        # The old one finishes what it has claimed; the second reload finds one that has not begun.
+        office.apply(other(CORE, hosts=("db2.bank.example:5432",)))
+        office.apply(other(CORE, hosts=("db3.bank.example:5432",)))
+        office.apply()
+        office.apply(other(CORE, hosts=("db4.bank.example:5432",)))
+        *others, last = office.opened[1:]
+        while not office.opened[0].closed:
+            assert last.calls["claim"] + last.calls["lag"] == 0
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.0)
+        assert office.opened[0].statuses() == {"1": "taken"}
+        assert [source.calls["claim"] + source.calls["lag"] for source in others] == [0, 0]
+        assert all(source.closed for source in others)
+        assert last.calls["claim"] > 0
+        await office.stop()
+
+    play(act())
+
+
+def test_the_end_waits_for_those_whom_a_reload_has_sent_away() -> None:
+    async def act() -> None:
+        office = Office(CORE)
+        office.spool.delay = 1.0
+        office.sources.start()
+        office.opened[0].put(a_row(1))
+        await asyncio.sleep(1.1)
+        office.apply()
+        await ended(office.sources.stop())
+        assert office.opened[0].closed
+        assert office.opened[0].statuses() == {"1": "taken"}
+        await office.stop()
+
+    play(act())
+
+
 def test_another_place_means_another_connection_once_what_is_claimed_is_finished() -> None:
     async def act() -> None:
         office = Office(CORE)

@@ -135,3 +135,31 @@ async def test_a_task_that_is_cancelled_cancels_the_deferred_it_waits_for(bridge
         await answer
     await bridge.stop()
     assert said == ["cancelled"]
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # it has no types
+async def test_the_end_of_a_branch_is_told_when_its_tasks_have_let_go_and_no_others_are_touched(bridge: Bridge) -> None:
+    said: list[str] = []
+    branch = bridge.branch()
+    ended = branch.run(forever(said)).addErrback(lambda failure: failure.trap(CancelledError) and None)
+    other = bridge.run(forever([])).addErrback(lambda failure: failure.trap(CancelledError) and None)
+    await bridge.run(asyncio.sleep(0))
+    assert (branch.running, bridge.running) == (1, 2)
+    assert await branch.stop() == 0
+    await ended
+    assert (said, branch.running, bridge.running) == (["let go"], 0, 1)
+    assert await bridge.stop() == 0
+    await other
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]  # it has no types
+async def test_with_the_bridge_its_branches_end(bridge: Bridge) -> None:
+    said: list[str] = []
+    branch = bridge.branch()
+    ended = branch.run(forever(said)).addErrback(lambda failure: failure.trap(CancelledError) and None)
+    await bridge.run(asyncio.sleep(0))
+    assert await bridge.stop() == 0
+    await ended
+    assert said == ["let go"]
+    with pytest.raises(CancelledError):
+        await branch.run(forever([]))
