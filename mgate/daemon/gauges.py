@@ -13,7 +13,7 @@ from mgate.daemon.board import Board
 from mgate.daemon.doors import Doors
 from mgate.dispatch.dispatcher import Dispatcher
 from mgate.feeds.survey import Survey
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Rejected, Uncertain
 from mgate.net.exchange import JSON, Request, header
 from mgate.net.routing import Route
 from mgate.telemetry import OutcomeWord, Telemetry
@@ -24,6 +24,7 @@ _WORDS: Final[dict[type, OutcomeWord]] = {
     Accepted: "accepted",
     Deferred: "deferred",
     Rejected: "rejected",
+    Elsewhere: "elsewhere",
     Uncertain: "uncertain",
     NotWritten: "not_written",
 }

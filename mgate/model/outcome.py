@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+Why = Literal["other_route", "foreign_network", "quota", "throttled"]
+"""Why another route may do better: the operator says so, it does not serve the number, it takes no more for some hours,
+or it takes less just now."""
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -27,16 +33,31 @@ class Rejected(msgspec.Struct, frozen=True, gc=False, tag=True):
     reason: str
 
 
+class Elsewhere(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Surely not sent, and another route may do better. Burns no attempt.
+
+    Attributes:
+        reason: the SMPP status by name.
+        routes: where else the message may go, best first; a channel knows none, dispatch fills them in.
+    """
+
+    reason: str
+    why: Why
+    routes: tuple[str, ...] = ()
+
+
 class Uncertain(msgspec.Struct, frozen=True, gc=False, tag=True):
     """It was written and no answer came: it may have been sent.
 
     Attributes:
         reason: ``response_timeout``, ``link_lost``, ``nonsense_answer`` or ``crash``.
         link_alive: whether the link it was written to still stands, so that a late answer may yet come.
+        routes: where else a repeat may go, best first; a channel knows none, dispatch fills them in.
     """
 
     reason: str
     link_alive: bool
+    routes: tuple[str, ...] = ()
 
 
 class NotWritten(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -45,4 +66,4 @@ class NotWritten(msgspec.Struct, frozen=True, gc=False, tag=True):
     reason: str
 
 
-Outcome = Accepted | Deferred | Rejected | Uncertain | NotWritten
+Outcome = Accepted | Deferred | Rejected | Elsewhere | Uncertain | NotWritten

@@ -1,8 +1,12 @@
-"""What is ready to leave, as the dispatcher sees it: headers only, never a text or a number."""
+"""What is ready to leave, as the dispatcher sees it: headers, never a text; a number only where a route is chosen."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
+
+from mgate.model.message import TrafficClass
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -53,3 +57,28 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
 
     headers: tuple[Header, ...]
     next_due: float
+
+
+class Mark(NamedTuple):
+    """A place in a lane of a route: by client, then by moment (milliseconds since 1970), then by part."""
+
+    client: str = ""
+    due: int = 0
+    part: int = 0
+
+
+class Stranded(msgspec.Struct, frozen=True, gc=False):
+    """A part that is ready and due on a route that cannot serve it, with what a decision on its route may look at.
+
+    Attributes:
+        to: E.164.
+    """
+
+    mark: Mark
+    traffic: TrafficClass
+    to: str
+    sender: str
+    tags: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Stranded({self.mark.part}, {self.traffic.word})"

@@ -6,11 +6,17 @@ uncertain attempt may be repeated, is decided here and arrives there as a differ
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Collection, Sequence
+from enum import Enum
+from typing import Final, NamedTuple, assert_never
 
 from mgate.model.message import TrafficClass
+from mgate.model.outcome import Why
 from mgate.policy.backoff import next_due
-from mgate.policy.classes import RULES
+from mgate.policy.classes import RULES, URGENT
+
+_FOR_SIBLINGS: Final = 1.0
+"""Seconds until a refused part is tried again whose siblings are still without an answer: theirs may take it along."""
 
 THROTTLES: Final = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR"})
 """The statuses that ask the whole bind to slow down (SMPP 3.4, section 5.1.3): nothing is wrong with the message."""
@@ -40,6 +46,21 @@ class Defer(NamedTuple):
 
 class KeepPlace(NamedTuple):
     """Ready at once, in the place that its age gives it: the bind's pause holds it, and nothing else does."""
+
+
+class MoveTo(NamedTuple):
+    """Ready at once on this other route, with all of its message, in the place that its age gives it there."""
+
+    route: str
+
+
+class Siblings(Enum):
+    """What the other parts of a message mean for a change of its route: none has left or may have; one has no answer
+    yet; one is accepted, or in doubt, and binds all to its account."""
+
+    FREE = "free"
+    OPEN = "open"
+    BOUND = "bound"
 
 
 class Exhaust(NamedTuple):
@@ -72,8 +93,42 @@ def after_deferral(facts: Facts, reason: str, now: float) -> Defer | KeepPlace:
 
 
 def after_refusal(reason: str) -> Exhaust:
-    """After a final refusal or a receipt of failure: with one route there is nothing else to try."""
+    """After a final refusal or a receipt of failure: no other route would do better."""
     return Exhaust(reason)
+
+
+def after_elsewhere(
+    facts: Facts, why: Why, reason: str, left: Sequence[str], siblings: Siblings, now: float
+) -> MoveTo | Defer | KeepPlace | Exhaust:  # fmt: skip
+    """After a certain refusal that another route may mend: to the best route that is ``left``. Where none is, or where
+    a sibling is bound to this one, a throttled message waits for its bind, one beyond the quota backs off, and for any
+    other there is nothing else to try."""
+    if left and siblings is Siblings.FREE:
+        return MoveTo(left[0])
+    match why:
+        case "throttled":
+            return KeepPlace()
+        case "quota":
+            return Defer(min(next_due(facts.deferrals, now), facts.expires))
+        case "other_route" | "foreign_network":
+            if left and siblings is Siblings.OPEN:
+                return Defer(min(now + _FOR_SIBLINGS, facts.expires))
+            return Exhaust(reason)
+        case _:
+            assert_never(why)
+
+
+def repeats_elsewhere(traffic: TrafficClass, parts: int) -> bool:
+    """Whether a repeat may take another route than the one in doubt. The parts of a message stay together: a phone puts
+    together what came from one sender by one operator."""
+    return traffic in URGENT and parts == 1
+
+
+def repeat_route(here: str, routes: Sequence[str], barred: Collection[str], doubtful: Collection[str]) -> str:
+    """The route of a repeat that may change it: one that is not in doubt and has not sent the message away, as far as
+    there is one."""
+    left = [route for route in (*routes, here) if route not in barred]
+    return next((route for route in left if route not in doubtful), left[0] if left else here)
 
 
 def after_doubt(facts: Facts, link_alive: bool, now: float) -> RepeatAt | NoRepeat:

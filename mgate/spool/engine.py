@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from mgate.model.message import State, TrafficClass
-from mgate.model.ready import Ask, Ready
+from mgate.model.ready import Ask, Mark, Ready
 from mgate.spool.rows import Attempt, JournalRow, Row
 from mgate.spool.verbs import DeadRun, Result, Verb
 
@@ -119,6 +119,13 @@ class Count(NamedTuple):
     oldest: int
 
 
+class Queued(NamedTuple):
+    """A ready part at its place in a lane: part ``n`` of its message."""
+
+    mark: Mark
+    n: int
+
+
 class Waiting(NamedTuple):
     """What waits in one lane of a route, due or not, and the earliest moment at which a part of it was or is due."""
 
@@ -175,6 +182,12 @@ class Reader(Protocol):
 
     def ready(self, ask: Ask, now: int) -> Ready:
         """The parts of a lane that may leave now, and when the next one becomes due."""
+
+    def queued(self, route: str, lane: int, after: Mark, limit: int, now: int) -> list[Queued]:
+        """The next parts of a lane that are due, from behind that place on, whether alive or over."""
+
+    def routes(self) -> list[str]:
+        """The routes on which any part is ready, due or not."""
 
     def records(self, heads: Sequence[int]) -> list[Record]:
         """These messages, whole; what is not in the live spool is not given."""

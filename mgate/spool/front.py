@@ -11,9 +11,9 @@ from typing import TypeVar
 from mgate.model.entry import Entry, Inbound, Receipt
 from mgate.model.message import Outgoing
 from mgate.model.outcome import Outcome, Rejected
-from mgate.model.ready import Ask, Ready
+from mgate.model.ready import Ask, Mark, Ready, Stranded
 from mgate.seal.errors import SealError
-from mgate.spool.engine import Reader
+from mgate.spool.engine import Queued, Reader, Record
 from mgate.spool.sealing import Sealing
 from mgate.spool.service import Asker, Writer
 from mgate.spool.verbs import (
@@ -33,6 +33,7 @@ from mgate.spool.verbs import (
     Kept,
     Lease,
     Leased,
+    Move,
     NewMessage,
     NotKept,
     Result,
@@ -126,6 +127,39 @@ class Front:
         """What may leave now in one lane."""
         now = int(self._wall() * 1000)
         self._asker.ask(lambda reader: reader.ready(ask, now), done, Ready((), 0.0))
+
+    def stranded(
+        self, route: str, lane: int, after: Mark, limit: int, done: Callable[[Sequence[Stranded]], None]
+    ) -> None:  # fmt: skip
+        """The next parts that wait in a lane, from behind that place on, opened as far as a choice of route needs it.
+        What cannot be opened is left out: its lease will tell."""
+        now = int(self._wall() * 1000)
+
+        def question(reader: Reader) -> tuple[list[Queued], list[Record]]:
+            found = reader.queued(route, lane, after, limit, now)
+            return found, reader.records(list({one.mark.part - one.n + 1: None for one in found}))
+
+        def told(answer: tuple[list[Queued], list[Record]]) -> None:
+            found, records = answer
+            by_head = {record.rows[0].id: record for record in records}
+            pairs = ((one.mark, by_head.get(one.mark.part - one.n + 1)) for one in found)
+            opened = (self._strand(mark, record) for mark, record in pairs if record is not None)
+            done([one for one in opened if one is not None])
+
+        nothing: tuple[list[Queued], list[Record]] = ([], [])
+        self._asker.ask(question, told, nothing)
+
+    def _strand(self, mark: Mark, record: Record) -> Stranded | None:
+        head = record.rows[0]
+        try:
+            envelope = self._sealing.envelope(head, record.envelope)
+        except SealError:
+            return None
+        return Stranded(mark, head.traffic, envelope.to, envelope.sender, envelope.tags)
+
+    def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
+        """Take messages to other routes; answered by the number of parts that went."""
+        self._writer.put(move, len(move.shifts), _typed(done))
 
     # ---- what operators send back ----------------------------------------------------------------------------------
 

@@ -12,17 +12,43 @@ from typing import Final, assert_never
 
 from mgate.model.entry import Told
 from mgate.model.message import ENDED, Fate, State
-from mgate.model.outcome import Accepted, Deferred, Rejected, Uncertain
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, Rejected, Uncertain
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE, RULES
-from mgate.policy.step import Defer, Facts, RepeatAt, after_deferral, after_doubt, after_refusal
-from mgate.spool.lifecycle import JOURNALLED, Event, advance, failed_beside, fold_fates, fold_parts, may_become
+from mgate.policy.step import (
+    Defer,
+    Exhaust,
+    Facts,
+    KeepPlace,
+    MoveTo,
+    RepeatAt,
+    Siblings,
+    after_deferral,
+    after_doubt,
+    after_elsewhere,
+    after_refusal,
+    repeat_route,
+    repeats_elsewhere,
+)
+from mgate.spool.lifecycle import (
+    JOURNALLED,
+    MAY_HAVE_LEFT,
+    Event,
+    advance,
+    failed_beside,
+    fold_fates,
+    fold_parts,
+    may_become,
+)
 from mgate.spool.rows import Attempt, JournalRow, Row, Shelf
 
 PATIENCE: Final = int(RECEIPT_PATIENCE * 1000)
 STAY: Final = int(NO_RECEIPT_STAY * 1000)
 NEVER: Final = 1 << 62
 
-Cause = Accepted | Deferred | Rejected | Uncertain | Told
+_BEARS: Final = (Fate.DELIVERED, Fate.ACCEPTED, Fate.IN_DOUBT, Fate.OPEN, Fate.UNDELIVERED)
+"""Of the attempts of a part, that with the first of these fates says by which route it went."""
+
+Cause = Accepted | Deferred | Rejected | Elsewhere | Uncertain | Told
 """What has just been written on an attempt."""
 
 
@@ -32,7 +58,8 @@ class Ledger:
     Attributes:
         now: milliseconds since 1970.
         rows: every row looked at; ``changed``: those to write; ``journal``: (message, its new event) to append;
-            ``erased``: messages whose text goes; ``over``: messages that may leave for history.
+            ``erased``: messages whose text goes; ``over``: messages that may leave for history; ``moved``: parts whose
+            route changed, each with the one that it had before.
     """
 
     def __init__(self, shelf: Shelf, now: int, next_sequence: int) -> None:
@@ -44,6 +71,7 @@ class Ledger:
         self.journal: list[tuple[Row, JournalRow]] = []
         self.erased: list[int] = []
         self.over: dict[int, Row] = {}
+        self.moved: dict[int, str] = {}
 
     # ---- the table, applied ----------------------------------------------------------------------------------------
 
@@ -59,6 +87,8 @@ class Ledger:
         row.reason = reason
         if row.state is State.READY:
             self.set_wake(row, row.expires)
+        elif len(row.tries) > 1 or (row.tries and row.tries[0].route != row.route):
+            self._set_route(row, _bearer(row))
         if row.state in ENDED:
             self.await_end(row)
         after = fold_parts([sibling.state for sibling in siblings])
@@ -124,10 +154,13 @@ class Ledger:
             row.due = 0 if row.state is State.UNCERTAIN else row.due
             self.touch(row)
 
-    def doubt(self, row: Row, *, link_alive: bool, reason: str) -> None:
-        """It may have been sent: the class says whether it is repeated, and when."""
+    def doubt(self, row: Row, *, link_alive: bool, reason: str, routes: Sequence[str] = ()) -> None:
+        """It may have been sent: the class says whether it is repeated, when, and whether by one of these routes."""
         plan = after_doubt(self._facts(row), link_alive, self.now / 1000)
         row.due = int(plan.due * 1000) if isinstance(plan, RepeatAt) else 0
+        if routes and repeats_elsewhere(row.traffic, row.parts):
+            doubtful = {attempt.route for attempt in row.tries if attempt.fate is Fate.IN_DOUBT}
+            row.repeat_route = repeat_route(row.route, routes, row.barred, doubtful)
         self.apply(row, Event.LOSE_REPLY, reason)
         if row.state is State.UNCERTAIN:
             self.set_wake(row, self.wake_of_uncertain(row))
@@ -145,7 +178,9 @@ class Ledger:
             return
         if event is Event.LOSE_REPLY:
             alive = not isinstance(cause, Uncertain) or cause.link_alive
-            self.doubt(row, link_alive=alive, reason=cause.reason if isinstance(cause, Uncertain) else "")
+            reason = cause.reason if isinstance(cause, Uncertain) else ""
+            routes = cause.routes if isinstance(cause, Uncertain | Elsewhere) else ()
+            self.doubt(row, link_alive=alive, reason=reason, routes=routes)
         elif event is Event.EXHAUST:
             self._refused(row, cause)
         else:
@@ -155,15 +190,35 @@ class Ledger:
         reason = newest(row).reason
         if row.state is State.NO_RECEIPT:
             return  # a late receipt of failure corrects nothing: it did not arrive, and nobody was told that it did
-        if isinstance(cause, Deferred) and not self._told_of_failure(row):
-            if failed_beside(sibling.state for sibling in self.siblings(row)):
-                self.apply(row, Event.EXHAUST, "sibling_failed")
-                return
-            plan = after_deferral(self._facts(row), cause.reason, self.now / 1000)
-            self.apply(row, Event.DEFER, reason)
-            row.due = int(plan.due * 1000) if isinstance(plan, Defer) else row.created
-            return
-        self.apply(row, Event.EXHAUST, after_refusal(reason).reason)
+        if not isinstance(cause, Deferred | Elsewhere) or self._told_of_failure(row):
+            self.apply(row, Event.EXHAUST, after_refusal(reason).reason)
+        elif failed_beside(sibling.state for sibling in self.siblings(row)):
+            self.apply(row, Event.EXHAUST, "sibling_failed")
+        elif isinstance(cause, Deferred):
+            self._put_off(row, after_deferral(self._facts(row), cause.reason, self.now / 1000), reason)
+        else:
+            self._sent_away(row, cause)
+
+    def _put_off(self, row: Row, plan: Defer | KeepPlace, reason: str) -> None:
+        self.apply(row, Event.DEFER, reason)
+        row.due = int(plan.due * 1000) if isinstance(plan, Defer) else row.created
+
+    def _sent_away(self, row: Row, cause: Elsewhere) -> None:
+        """Its route refused it, and another may do better."""
+        left = self.left(row, cause.routes)
+        row.deferrals += cause.why == "quota" and not left
+        siblings = self._siblings_stand(row)
+        plan = after_elsewhere(self._facts(row), cause.why, cause.reason, left, siblings, self.now / 1000)
+        match plan:
+            case MoveTo(route):
+                self.apply(row, Event.DEFER, cause.reason)
+                self.take_to(route, row, cause.reason)
+            case Defer() | KeepPlace():
+                self._put_off(row, plan, cause.reason)
+            case Exhaust(reason):
+                self.apply(row, Event.EXHAUST, reason)
+            case _:
+                assert_never(plan)
 
     def _told_of_failure(self, row: Row) -> bool:
         """Whether a receipt said of an earlier attempt that it failed: that is final, whatever became of the others."""
@@ -192,6 +247,54 @@ class Ledger:
         else:
             self.apply(row, Event.RETURN, "")
             row.due = self.now
+
+    # ---- another route ---------------------------------------------------------------------------------------------
+
+    def left(self, row: Row, routes: Sequence[str]) -> list[str]:
+        """Those of these routes that a message may still be taken to: not its own, and none that sent it away."""
+        barred = {row.route}.union(*(sibling.barred for sibling in self.siblings(row)))
+        return [route for route in routes if route not in barred]
+
+    def may_change_route(self, row: Row) -> bool:
+        """Whether a ready part may leave by another account: a part that is accepted or in doubt ties its siblings to
+        its own, and itself too unless policy repeats it elsewhere."""
+        if self._siblings_stand(row) is not Siblings.FREE:
+            return False
+        return MAY_HAVE_LEFT.isdisjoint(self.fates(row)) or repeats_elsewhere(row.traffic, row.parts)
+
+    def _siblings_stand(self, row: Row) -> Siblings:
+        if row.parts == 1:
+            return Siblings.FREE
+        fates = {fate for sibling in self.siblings(row) if sibling is not row for fate in self.fates(sibling)}
+        if fates <= {Fate.REFUSED}:
+            return Siblings.FREE
+        return Siblings.OPEN if fates <= {Fate.REFUSED, Fate.OPEN} else Siblings.BOUND
+
+    def take_to(self, route: str, row: Row, reason: str) -> int:
+        """Have the parts of a message that are ready leave by this route; how many they are."""
+        ready = [sibling for sibling in self.siblings(row) if sibling.state is State.READY]
+        for sibling in ready:
+            self._set_route(sibling, route)
+            sibling.reason = reason
+            if sibling.tries:
+                sibling.due = sibling.created
+        return len(ready)
+
+    def repeat(self, row: Row, reason: str) -> None:
+        """Let an uncertain part go once more, where it was said to."""
+        self.apply(row, Event.REPEAT, reason)
+        row.due = self.now
+        if row.repeat_route:
+            self._set_route(row, row.repeat_route)
+            row.repeat_route = ""
+
+    def _set_route(self, row: Row, route: str) -> None:
+        if row.route != route:
+            self.moved.setdefault(row.id, row.route)
+            row.route = route
+            self.touch(row)
+
+    # ---- receipts --------------------------------------------------------------------------------------------------
 
     def hear(self, row: Row, attempt: Attempt, told: Told, reason: str) -> bool:
         """Write a receipt on its attempt; False when it says nothing new."""
@@ -301,6 +404,15 @@ class Ledger:
 
 def _over(row: Row) -> bool:
     return row.state in ENDED and (row.newest is None or row.newest.fate is not Fate.OPEN)
+
+
+def _bearer(row: Row) -> str:
+    """The route by which a part went; that by which it would have gone when it surely went by none."""
+    for fate in _BEARS:
+        for attempt in reversed(row.tries):
+            if attempt.fate is fate:
+                return attempt.route
+    return row.route
 
 
 def newest(row: Row) -> Attempt:

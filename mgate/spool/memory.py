@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from mgate.model.message import ENDED, Fate, State
-from mgate.model.ready import Ask, Header, Ready
+from mgate.model.ready import Ask, Header, Mark, Ready
 from mgate.policy.classes import RULES
-from mgate.spool.engine import Count, Ending, News, Record, StoredEvents, Told, Waiting
+from mgate.spool.engine import Count, Ending, News, Queued, Record, StoredEvents, Told, Waiting
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.rows import Attempt, Early, Found, Head, Hit, KnownRef, Row
 from mgate.spool.story import ending_of
@@ -225,6 +225,20 @@ class MemoryStore:
             tuple(Header(row.id, row.n, row.parts, row.client, row.attempts, row.expires / 1000) for row in headers),
             min(later) / 1000 if later else 0.0,
         )
+
+    def queued(self, route: str, lane: int, after: Mark, limit: int, now: int) -> list[Queued]:
+        """See ``engine.Reader``."""
+        lane_of = {traffic: rules.lane for traffic, rules in RULES.items()}
+        found = [
+            Queued(Mark(row.client, row.due, row.id), row.n)
+            for row in self.rows.values()
+            if row.state is State.READY and (row.route, lane_of[row.traffic]) == (route, lane) and row.due <= now
+        ]
+        return sorted(one for one in found if one.mark > after)[:limit]
+
+    def routes(self) -> list[str]:
+        """See ``engine.Reader``."""
+        return sorted({row.route for row in self.rows.values() if row.state is State.READY})
 
     def records(self, heads: Sequence[int]) -> list[Record]:
         """See ``engine.Reader``."""

@@ -7,7 +7,7 @@ missing to a size is filled up with NULL, which matches nothing.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -87,11 +87,15 @@ def message_values(message: NewMessage, bucket: int) -> tuple[Value, ...]:
 class Changes:
     """What changed rows mean for the tables: lists of values, each for one statement.
 
-    ``place`` gives the next row of the index of operator ids; ``bucket`` its bucket.
+    ``place`` gives the next row of the index of operator ids; ``bucket`` its bucket; ``moved``: parts whose route is
+    another now, with the one that they are queued under.
     """
 
-    def __init__(self, now: int, place: Callable[[], int], bucket: Callable[[int], int]) -> None:
+    def __init__(
+        self, now: int, place: Callable[[], int], bucket: Callable[[int], int], moved: Mapping[int, str]
+    ) -> None:  # fmt: skip
         self._now = now
+        self._moved = moved
         self._place = place
         self._bucket = bucket
         self.parts: list[tuple[Value, ...]] = []
@@ -108,7 +112,7 @@ class Changes:
     def add(self, row: Row) -> None:
         """See where a changed row now stands in every table, and write it whole."""
         due = row.due if row.state is State.READY else 0
-        if due != row.queued:
+        if due != row.queued or row.id in self._moved:
             self._queue(row, due)
         timer = row.timer
         if row.wake < timer or timer <= self._now:
@@ -130,7 +134,8 @@ class Changes:
     def _queue(self, row: Row, due: int) -> None:
         lane = _LANE[row.traffic]
         if row.queued:
-            self.unqueued.append((row.route, lane, row.client, row.queued, row.id))
+            route = self._moved.get(row.id, row.route)
+            self.unqueued.append((route, lane, row.client, row.queued, row.id))
         if due:
             self.queued.append((
                 row.route, lane, row.client, due, row.id, row.traffic, row.expires, row.n, row.parts, len(row.tries),

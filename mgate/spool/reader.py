@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mgate.model.message import COUNT_BITS, ENDED, State, TrafficClass
-from mgate.model.ready import Ask, Header, Ready
-from mgate.spool.engine import Count, Ending, Record, StoredEvents, Waiting
+from mgate.model.ready import Ask, Header, Mark, Ready
+from mgate.spool.engine import Count, Ending, Queued, Record, StoredEvents, Waiting
 from mgate.spool.queries import decode_row, read, select
 from mgate.spool.recall import nonempty
 from mgate.spool.rows import Row
@@ -26,6 +26,15 @@ _CLIENTS = (
     " WHERE x.c IS NOT NULL) SELECT c FROM x WHERE c IS NOT NULL"
 )
 _NEXT_DUE = "SELECT min(due) FROM ready WHERE route = ? AND lane = ? AND client = ? AND due > ?"
+_QUEUED = (
+    "SELECT client, due, id, n FROM ready WHERE route = ? AND lane = ? AND (client, due, id) > (?, ?, ?) AND due <= ?"
+    " ORDER BY client, due, id LIMIT ?"
+)
+_ROUTES = (
+    "WITH RECURSIVE x(r) AS (SELECT min(route) FROM ready UNION ALL"
+    " SELECT (SELECT min(route) FROM ready WHERE route > x.r) FROM x WHERE x.r IS NOT NULL)"
+    " SELECT r FROM x WHERE r IS NOT NULL"
+)
 # The millisecond of its acceptance stands in the id.
 _COUNTS = (
     f"SELECT route, class, client, 1, due <= ?, count(*), min(id) >> {COUNT_BITS} FROM ready GROUP BY 1, 2, 3, 5"
@@ -53,6 +62,15 @@ class SqliteReader:
                 rows = self._db.execute(_READY, (ask.route, ask.lane, client, now, now, ask.limit)).fetchall()
                 headers += [Header(part, n, parts, client, tries, end / 1000) for part, n, parts, tries, end in rows]
         return Ready(tuple(headers), min(dues) / 1000 if dues else 0.0)
+
+    def queued(self, route: str, lane: int, after: Mark, limit: int, now: int) -> list[Queued]:
+        """See ``engine.Reader``."""
+        found = self._db.execute(_QUEUED, (route, lane, *after, now, limit))
+        return [Queued(Mark(client, due, part), n) for client, due, part, n in found]
+
+    def routes(self) -> list[str]:
+        """See ``engine.Reader``."""
+        return [route for (route,) in self._db.execute(_ROUTES)]
 
     def records(self, heads: Sequence[int]) -> list[Record]:
         """See ``engine.Reader``."""

@@ -25,6 +25,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         n: which try of the part it is, from 1.
         operator_id: sealed. ``place``: its row in the index of operator ids, 0 while it has none, negative while
             that row bears another id.
+        barred: its route has sent the part away, and is not asked for it again while there is another.
     """
 
     n: int
@@ -40,6 +41,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     operator_tag: bytes | None = None
     operator_id: bytes | None = None
     place: int = 0
+    barred: bool = False
 
 
 class JournalRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -56,6 +58,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     """One part, as it stands in this commit.
 
     Attributes:
+        route: where it leaves next, or by which it left last: what became of it there is told of that route.
         due: READY: when it may leave. UNCERTAIN: when it is to be repeated, 0 for never.
         wake: live: when the clock has something to say about it; ended: when it moves to history.
         burned: attempts that may have been sent; ``deferrals``: refusals that it backed off after.
@@ -64,6 +67,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
         queued, timer, marked, doubts: how it stands in the tables beside its own: the moment that it is queued under
             (0: not), the moment that its timer is set to (never later than ``wake``), whether its newest attempt is
             marked as open, and which of its attempts are listed as doubtful.
+        repeat_route: UNCERTAIN: where a repeat goes; empty for its own route.
     """
 
     id: int
@@ -90,6 +94,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     timer: int = 0
     marked: bool = False
     doubts: tuple[int, ...] = ()
+    repeat_route: str = ""
 
     @property
     def head(self) -> int:
@@ -105,6 +110,11 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     def newest(self) -> Attempt | None:
         """The last try."""
         return self.tries[-1] if self.tries else None
+
+    @property
+    def barred(self) -> set[str]:
+        """The routes that have sent it away."""
+        return {attempt.route for attempt in self.tries if attempt.barred}
 
     @property
     def event(self) -> int:

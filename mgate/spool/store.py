@@ -220,7 +220,7 @@ class SqliteStore:
 
     def _write(self, turn: Turn, now: int) -> None:
         self._insert(turn)
-        changes = Changes(now, self._next_op, _op_bucket)
+        changes = Changes(now, self._next_op, _op_bucket, turn.ledger.moved)
         for row in turn.ledger.changed.values():
             changes.add(row)
         self._change(changes)

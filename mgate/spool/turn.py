@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from mgate.model.message import COUNT_BITS, ENDED, Fate, State
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Rejected, Uncertain
 from mgate.policy.step import backs_off
 from mgate.spool.ledger import NEVER, Ledger, newest
 from mgate.spool.lifecycle import Event, advance, fold_parts
@@ -32,6 +32,7 @@ from mgate.spool.verbs import (
     Kept,
     Lease,
     Leased,
+    Move,
     NewInbound,
     NewMessage,
     Release,
@@ -40,14 +41,14 @@ from mgate.spool.verbs import (
     Verb,
     Wake,
     Wish,
-)
-from mgate.spool.wishes import CLOCK_STEP, acknowledge, cancel, release, set_right, wake
+)  # fmt: skip
+from mgate.spool.wishes import CLOCK_STEP, acknowledge, cancel, move, release, set_right, wake
 
 SameNumber = Callable[[int, bytes, Sequence[str]], bool]
 """Whether a phone tag of this period is that of one of these numbers."""
 
 # States.md, rules 2 and 8: outcomes before leases, and receipts see what the outcomes of the same commit have learnt.
-_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Ack, Bury, Cancel, Release, Wake, Forget, Trim)
+_ORDER: Final = (Ends, Lease, Hear, Accept, KeepInbound, Ack, Bury, Cancel, Release, Wake, Move, Forget, Trim)
 
 MATCHED: Final = Fit("matched")
 REPEAT: Final = Fit("repeat")
@@ -59,6 +60,7 @@ _FATE_OF: Final = {
     Accepted: Fate.ACCEPTED,
     Deferred: Fate.REFUSED,
     Rejected: Fate.REFUSED,
+    Elsewhere: Fate.REFUSED,
     Uncertain: Fate.IN_DOUBT,
     NotWritten: Fate.REFUSED,
 }
@@ -122,6 +124,8 @@ class Turn:
                 return release(self.ledger, verb)
             case Wake():
                 return wake(self.ledger, self._shelf.wakes(self._now, verb.limit))
+            case Move():
+                return move(self.ledger, verb)
             case Forget():
                 self.forgotten.extend(verb.messages)
                 return len(verb.messages)
@@ -222,6 +226,8 @@ class Turn:
         row = self.ledger.rows.get(wish.part)
         if row is None or row.state is not State.READY or row.due > self._now or row.expires <= self._now:
             return None
+        if row.route != wish.slot.route:
+            return None  # it has been moved to another since it was read
         row.state = advance(row.state, Event.LEASE)
         self._mark(row, wish)
         self.ledger.touch(row)
@@ -304,6 +310,11 @@ class Turn:
                 self.ledger.fold(row, outcome)
             case Rejected():
                 attempt.reason = outcome.reason
+                row.burned -= 1
+                self.ledger.fold(row, outcome)
+            case Elsewhere():
+                attempt.reason = outcome.reason
+                attempt.barred = outcome.why != "throttled"
                 row.burned -= 1
                 self.ledger.fold(row, outcome)
             case NotWritten():

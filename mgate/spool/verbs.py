@@ -133,6 +133,24 @@ class Ends(msgspec.Struct, frozen=True):
     ends: tuple[End, ...]
 
 
+class Shift(msgspec.Struct, frozen=True, gc=False):
+    """A wish to take the message of a ready part from ``route`` to the first of ``routes`` that it may have."""
+
+    part: int
+    route: str
+    routes: tuple[str, ...]
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Move these to another route, for this reason. Only what is still ready there and bound to no account moves.
+
+    Answered by the number of parts that moved.
+    """
+
+    shifts: tuple[Shift, ...]
+    reason: str
+
+
 # ---- receipts and inbound ------------------------------------------------------------------------------------------
 
 
@@ -291,7 +309,7 @@ class NotKept(msgspec.Struct, frozen=True):
     reason: str
 
 
-Verb = Accept | Lease | Ends | Hear | KeepInbound | Ack | Bury | Cancel | Release | Wake | Forget | Trim
+Verb = Accept | Lease | Ends | Move | Hear | KeepInbound | Ack | Bury | Cancel | Release | Wake | Forget | Trim
 Result = (
     tuple[Kept | Clash, ...]
     | tuple[Leased | None, ...]

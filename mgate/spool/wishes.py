@@ -10,7 +10,7 @@ from mgate.policy.step import over_when_set_back
 from mgate.spool.ledger import PATIENCE, Ledger
 from mgate.spool.lifecycle import Event, failed_beside
 from mgate.spool.rows import Row
-from mgate.spool.verbs import Ack, Acked, Cancel, Cancelled, Release, Released, Woken
+from mgate.spool.verbs import Ack, Acked, Cancel, Cancelled, Move, Release, Released, Woken
 
 MOST_FEEDS: Final = 16
 """Feeds that a client may have. Those that mgate reads itself for a webhook are not counted: their names have a dot,
@@ -81,9 +81,21 @@ def release(ledger: Ledger, wish: Release) -> Released:
     row = ledger.rows.get(wish.part)
     if row is None or row.attempts != wish.attempts or row.repeats_off or not _may_repeat(ledger, row):
         return Released(done=False)
-    ledger.apply(row, Event.REPEAT, "released")
-    row.due = ledger.now
+    ledger.repeat(row, "released")
     return Released(done=True)
+
+
+def move(ledger: Ledger, wish: Move) -> int:
+    """Take what is ready on a route that cannot serve it to another; how many parts that were."""
+    ledger.load([shift.part for shift in wish.shifts])
+    moved = 0
+    for shift in wish.shifts:
+        row = ledger.rows.get(shift.part)
+        if row is not None and row.state is State.READY and row.route == shift.route:
+            left = ledger.left(row, shift.routes)
+            if left and ledger.may_change_route(row):
+                moved += ledger.take_to(left[0], row, wish.reason)
+    return moved
 
 
 def _may_repeat(ledger: Ledger, row: Row) -> bool:
@@ -132,8 +144,7 @@ def _wake_one(ledger: Ledger, row: Row) -> None:
 def _wake_uncertain(ledger: Ledger, row: Row) -> None:
     if row.due and row.due <= ledger.now:
         if not row.repeats_off and _may_repeat(ledger, row):
-            ledger.apply(row, Event.REPEAT, "")
-            row.due = ledger.now
+            ledger.repeat(row, "")
             return
         row.due = 0
         ledger.touch(row)

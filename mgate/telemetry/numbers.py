@@ -61,8 +61,10 @@ _QUICK: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 _DELIVERY: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0)
 _ROWS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
-OutcomeWord = Literal["accepted", "deferred", "rejected", "uncertain", "not_written"]
-OUTCOMES: Final[tuple[OutcomeWord, ...]] = ("accepted", "deferred", "rejected", "uncertain", "not_written")
+OutcomeWord = Literal["accepted", "deferred", "rejected", "elsewhere", "uncertain", "not_written"]
+OUTCOMES: Final[tuple[OutcomeWord, ...]] = (
+    "accepted", "deferred", "rejected", "elsewhere", "uncertain", "not_written",
+)  # fmt: skip
 ReceiptWord = Literal["matched", "early", "repeat"]
 RECEIPTS: Final[tuple[ReceiptWord, ...]] = ("matched", "early", "repeat")
 

@@ -7,6 +7,7 @@ An engine's test module inherits these classes (or ``StoreClaims``, which is all
 from tests.conformance.store_acceptance import AcceptanceClaims
 from tests.conformance.store_answers import OutcomeClaims
 from tests.conformance.store_feeds import FeedClaims, NewsClaims
+from tests.conformance.store_moves import MoveClaims
 from tests.conformance.store_questions import QuestionClaims
 from tests.conformance.store_receipts import ReceiptClaims
 from tests.conformance.store_time import TimeClaims
@@ -16,6 +17,7 @@ from tests.conformance.store_wishes import CancelClaims, GroupClaims, ReleaseCla
 class StoreClaims(
     AcceptanceClaims,
     OutcomeClaims,
+    MoveClaims,
     ReceiptClaims,
     CancelClaims,
     GroupClaims,

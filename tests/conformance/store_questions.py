@@ -1,7 +1,7 @@
 """What a reader answers, and the journal's chains."""
 
 from mgate.model.message import State, TrafficClass
-from mgate.model.outcome import Deferred
+from mgate.model.outcome import Deferred, Uncertain
 from mgate.model.ready import Ask
 from mgate.spool.engine import Count
 from tests.conformance.player import (
@@ -18,7 +18,7 @@ from tests.conformance.player import (
     tag,
 )
 from tests.conformance.store_acceptance import Played
-from tests.conformance.store_answers import LOST, repeated
+from tests.conformance.store_answers import repeated
 
 LANE = 2
 
@@ -141,8 +141,8 @@ class QuestionClaims(Played):
         assert [len(record.rows) for record in player.reader.records(heads)] == [3, 3]
 
     def test_a_record_shows_every_attempt_in_order(self, player: Player) -> None:
-        head = repeated(player)
-        player.end(head, LOST)
+        head = repeated(player, traffic=TrafficClass.FRAUD)
+        player.end(head, Uncertain("link_lost", link_alive=False, routes=(OTHER_ROUTE,)))
         assert player.release(head, 2)
         player.lease(head, reference=3, route=OTHER_ROUTE)
         attempts = player.record(head).attempts

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from mgate.channels.smpp.events import Token, Turn
 from mgate.model.message import Outgoing, State, TrafficClass
 from mgate.model.outcome import NotWritten, Outcome, Uncertain
 
@@ -111,8 +112,10 @@ def repeated_from_the_wrong_state() -> None:
 
     doubt = ledger.Ledger.doubt
 
-    def due_at_once(self: ledger.Ledger, row: Row, *, link_alive: bool, reason: str) -> None:
-        doubt(self, row, link_alive=link_alive, reason=reason)
+    def due_at_once(
+        self: ledger.Ledger, row: Row, *, link_alive: bool, reason: str, routes: Sequence[str] = ()
+    ) -> None:  # fmt: skip
+        doubt(self, row, link_alive=link_alive, reason=reason, routes=routes)
         row.due = row.due or self.now  # what is never repeated has no moment for it
 
     ledger.Ledger.doubt = due_at_once  # type: ignore[method-assign]  # broken on purpose
@@ -135,6 +138,19 @@ def lost_link_returned() -> None:
         real(self, [(out, NotWritten("link_lost") if isinstance(one, Uncertain) else one) for out, one in results])
 
     SmppChannel.ended = ended  # type: ignore[method-assign]  # broken on purpose
+
+
+def deaf_line_trusted() -> None:
+    """A late answer asks nothing, so that receipts alone prove a line on which nobody hears us."""
+    from mgate.channels.smpp.session import Session  # noqa: PLC0415  # after the reactor
+
+    real = Session._watch  # noqa: SLF001  # broken on purpose
+
+    def watch(self: Session[Token], turn: Turn[Token], now: float) -> None:
+        self._doubted = False
+        real(self, turn, now)
+
+    Session._watch = watch  # type: ignore[method-assign]  # noqa: SLF001  # broken on purpose
 
 
 def stopped_without_drain() -> None:
@@ -215,6 +231,7 @@ PATCHES: Final[Mapping[str, Callable[[], None]]] = {
     "repeated-from-the-wrong-state": repeated_from_the_wrong_state,
     "marketing-repeated": marketing_repeated,
     "lost-link-returned": lost_link_returned,
+    "deaf-line-trusted": deaf_line_trusted,
     "stopped-without-drain": stopped_without_drain,
     "timers-on-the-wall": timers_on_the_wall,
     "full-disk-ignored": full_disk_ignored,

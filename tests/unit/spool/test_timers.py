@@ -29,7 +29,7 @@ def row(state: State, wake: int, timer: int = 0) -> Row:
 
 
 def changes(now: int) -> Changes:
-    return Changes(now, lambda: 1, lambda place: 0)
+    return Changes(now, lambda: 1, lambda place: 0, {})
 
 
 # ---- the rule ------------------------------------------------------------------------------------------------------
