@@ -185,6 +185,8 @@ def push(  # one option each
 
     Columns: to, text, class; and if you like ref, sender, valid_for, not_before, not_after, group, tags. A row without
     a ref gets one from the file's content and its number, so a file can be pushed again: what was taken is known.
+
+    It goes over the admin socket. Programs push over sockets of their own or mutual TLS: "mgatectl status" shows them.
     """
     defaults = {field: value for field, value in (("class", traffic), ("sender", sender)) if value}
     sheet = open_sheet(file, _mapping(mapping), defaults)
