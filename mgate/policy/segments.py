@@ -80,12 +80,31 @@ def split(text: str) -> Segments | TooLong:
     return Segments(alphabet, tuple(parts)) if len(parts) <= MOST_PARTS else TooLong(len(parts))
 
 
+def split_ucs2(text: str) -> Segments | TooLong:
+    """The parts of a text that is to leave as UCS-2 whatever its letters: for an operator whose alphabet lacks one."""
+    octets = text.encode("utf-16-be")
+    parts = [octets] if len(octets) <= _UCS2_OCTETS else _parts(text, _UCS2, octets)
+    return Segments(_UCS2, tuple(parts)) if len(parts) <= MOST_PARTS else TooLong(len(parts))
+
+
 def count(text: str) -> int:
     """How many parts the text needs; `split` refuses more than 255."""
     alphabet, octets = _encoded(text)
     if len(octets) <= (_SEPTETS if alphabet is _GSM7 else _UCS2_OCTETS):
         return 1
     return len(_parts(text, alphabet, octets))
+
+
+def is_gsm7(text: str) -> bool:
+    """Whether GSM 7-bit holds every character of the text."""
+    return _encoded(text)[0] is _GSM7
+
+
+def room(alphabet: Alphabet, parts: int) -> int:
+    """How many octets, as `split` gives them, fit into each of so many parts."""
+    if alphabet is _GSM7:
+        return _SEPTETS if parts == 1 else _SEPTETS_OF_A_PART
+    return _UCS2_OCTETS if parts == 1 else _UCS2_OCTETS_OF_A_PART
 
 
 def udh(reference: int, total: int, number: int) -> bytes:
