@@ -23,6 +23,7 @@ from mgate.feeds.results import newest, results_of
 from mgate.feeds.tap import Lost, Tap
 from mgate.model.source import Result, Source, SourceError
 from mgate.policy.cost import Price
+from mgate.policy.sifting import sift
 from mgate.spool.journal import FeedEvent
 
 FEED: Final = "writeback"
@@ -43,8 +44,6 @@ WAIT: Final = 30.0
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
-_FEW: Final = 20
-"""Results refused, and none taken, after which the mapping is held to be wrong."""
 
 Run = Callable[[Coroutine[object, object, None]], "Deferred[None]"]
 """Runs a verb of the source in a task of its own: ``Bridge.run``."""
@@ -163,34 +162,14 @@ class WriteBack:
     async def _write(self, events: Sequence[FeedEvent]) -> None:
         for begin in range(0, len(events), BATCH):
             results = results_of(events[begin : begin + BATCH], self._prices, versioned=self._versioned)
+            written = len(results)
             try:
-                await self._run(self._source.ack(results))
+                await self._ack(results)
             except SourceError as error:
-                if error.reason != "mismatch" or not await self._sift(results):
+                written = 0 if error.reason != "mismatch" else await sift(results, self._ack, self._hearer.refused)
+                if not written:
                     raise
-            else:
-                self._hearer.wrote(len(results))
+            self._hearer.wrote(written)
 
-    async def _sift(self, results: Sequence[Result]) -> bool:
-        """Write one by one what the database refused together; False when it takes none of them alone either.
-
-        Raises:
-            SourceError: it is no matter of a single result.
-        """
-        refused: list[tuple[Result, SourceError]] = []
-        for tried, result in enumerate(results):
-            if tried == len(refused) == _FEW:
-                return False
-            try:
-                await self._run(self._source.ack([result]))
-            except SourceError as error:
-                if error.reason != "mismatch":
-                    raise
-                refused.append((result, error))
-            else:
-                self._hearer.wrote(1)
-        if len(refused) == len(results):
-            return False
-        for one in refused:
-            self._hearer.refused(*one)
-        return True
+    def _ack(self, results: Sequence[Result]) -> Deferred[None]:
+        return self._run(self._source.ack(results))

@@ -21,6 +21,7 @@ from mgate.intake.client import RateBucket
 from mgate.intake.rows import RowRules
 from mgate.intake.taking import Outcome, Taking, returned
 from mgate.model.source import Lag, Result, Row, Source, SourceError
+from mgate.policy.sifting import sift
 from mgate.telemetry import ROW_REFUSALS, SourceNumbers, SourceState
 
 MOST_OUT: Final = 4
@@ -368,35 +369,14 @@ class Poller:
         try:
             await self._line.ack(results)
         except SourceError as error:
-            if error.reason != "mismatch" or not await self._mark_what_can(results):
+            if error.reason != "mismatch" or not await sift(results, self._line.ack, self._stuck):
                 raise
         del self._settled[: len(results)]
         self._is_well()
 
-    async def _mark_what_can(self, results: Sequence[Result]) -> bool:
-        """One result that the database cannot hold must not keep the others back; False when it holds none.
-
-        Those that it cannot hold get no answer: their leases end, and they are refused or taken again as before.
-        """
-        samples = {0, len(results) // 2, len(results) - 1}
-        if len(results) == 1 or not any([await self._marked([results[place]], tell=False) for place in samples]):
-            return False
-        await self._marked(results, tell=True)
-        return True
-
-    async def _marked(self, results: Sequence[Result], *, tell: bool) -> bool:
-        try:
-            await self._line.ack(results)
-        except SourceError as error:
-            if error.reason != "mismatch":
-                raise
-            if len(results) > 1:
-                half = len(results) // 2
-                return await self._marked(results[:half], tell=tell) | await self._marked(results[half:], tell=tell)
-            if tell:
-                self._ears.stuck(self.name, results[0].key, error)
-            return False
-        return True
+    def _stuck(self, result: Result, error: SourceError) -> None:
+        """It gets no answer: its lease ends, and it is refused or taken again as before."""
+        self._ears.stuck(self.name, result.key, error)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
