@@ -18,6 +18,7 @@ from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
 from mgate.config.reading import sections_of
 from mgate.config.reckoning import Reckoning
+from mgate.config.routes import Quality, Route, Routing
 from mgate.config.sections import kinds_of
 from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tls import Tls
@@ -58,6 +59,9 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Admin: dict.fromkeys(("owner", "group", "mode"), When.AT_ONCE),
     Tls: dict.fromkeys(kinds_of(Tls), When.NEXT_CONNECTION),
     Sms: _SMS,
+    Routing: dict.fromkeys(kinds_of(Routing), When.AT_ONCE),
+    Route: dict.fromkeys(kinds_of(Route), When.AT_ONCE),
+    Quality: dict.fromkeys(kinds_of(Quality), When.AT_ONCE),
     CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
     SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
     Drop: dict.fromkeys(set(kinds_of(Drop)) - {"folder", "group"}, When.AT_ONCE),
@@ -126,6 +130,9 @@ def taken_up(running: Config, wanted: Config) -> Config:
         admin=_mixed(running.admin, wanted.admin),
         sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
         tls=wanted.tls,
+        routing=wanted.routing,
+        routes=wanted.routes,
+        quality=wanted.quality,
         sources=wanted.sources,
         drops=tuple(_mixed(folders[each.name], each) if each.name in folders else each for each in wanted.drops),
         webhooks=wanted.webhooks,
@@ -145,7 +152,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall | Drop | Tls | Webhook):
+    if isinstance(struct, CoreSource | SourceCall | Drop | Route | Tls | Webhook):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from mgate.config import drops as files
+from mgate.config import routes as ways
 from mgate.config import sources as core
 from mgate.config import webhooks as hooks
 from mgate.config.drops import Drop
@@ -20,6 +21,7 @@ from mgate.config.mtls import Known, PushMtls, mistakes_of
 from mgate.config.operator_reading import account_settings, beyond, mistakes_in, read_profile
 from mgate.config.operators import GENERIC
 from mgate.config.reckoning import Reckoning
+from mgate.config.routes import Quality, Route, Routing
 from mgate.config.sections import Sections, default_of, kinds_of
 from mgate.config.sources import CoreSource, SourceCall
 from mgate.config.tls import Tls, unknown, unsound
@@ -51,8 +53,8 @@ SOCKET_PATH_BYTES: Final = 107
 """The longest path that a UNIX socket may have (unix(7), sun_path)."""
 
 _SECTIONS: Final = (
-    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "sources", "drops",
-    "webhooks", "reckoning",
+    "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "routing", "routes",
+    "quality", "sources", "drops", "webhooks", "reckoning",
     "log",
 )  # fmt: skip
 
@@ -118,6 +120,10 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield f"tls.{identity.name}", identity
     for account in config.sms:
         yield f"sms.{account.name}", account
+    yield "routing", config.routing
+    for route in config.routes:
+        yield f"routes.{route.name}", route
+    yield "quality", config.quality
     for source in config.sources:
         yield f"sources.{source.name}", source
         for call in source.calls:
@@ -149,6 +155,9 @@ class _Reading(Sections):
         metrics = self._section(Metrics, "metrics", tables.get("metrics", {}))
         identities = self._identities(tables.get("tls", {}))
         accounts = self._accounts(tables.get("sms"))
+        routing = self._section(Routing, "routing", tables.get("routing", {}))
+        routes = self._routes(tables.get("routes", {}))
+        quality = self._section(Quality, "quality", tables.get("quality", {}))
         sources = self._sources(tables.get("sources", {}))
         drops = self._drops(tables.get("drops", {}))
         webhooks = self._webhooks(tables.get("webhooks", {}))
@@ -157,8 +166,9 @@ class _Reading(Sections):
         folder = doors.folder if doors else self.home / "run"
         programs = self._clients(folder, clients)
         if not (
-            instance and keys and spool and retention and doors and mtls and admin and metrics and reckoning and log
-        ):
+            instance and keys and spool and retention and doors and mtls and admin and metrics and routing and quality
+            and reckoning and log
+        ):  # fmt: skip
             return None
         return Config(
             file=self.file,
@@ -172,6 +182,9 @@ class _Reading(Sections):
             metrics=metrics,
             tls=identities,
             sms=accounts,
+            routing=routing,
+            routes=routes,
+            quality=quality,
             sources=sources,
             drops=drops,
             webhooks=webhooks,
@@ -214,6 +227,8 @@ class _Reading(Sections):
         for found in files.mistakes_of(config.drops, taken):
             self._wrong(*found)
         clients_of = [*taken, *(drop.name for drop in config.drops)]
+        for amiss in ways.mistakes_of(config.routes, config.quality, config.sms, clients_of):
+            self._wrong(*amiss)
         by_name = {each.name: each for each in config.tls}
         for odd in hooks.mistakes_of(config.webhooks, clients_of, by_name, config.spool.journal_days):
             self._wrong(*odd)
@@ -304,6 +319,11 @@ class _Reading(Sections):
             for name, table in found.items()
         ]
         return tuple(client for client in read if client is not None)
+
+    def _routes(self, tables: object) -> tuple[Route, ...]:
+        found = self._named("routes", tables)
+        read = [self._section(Route, f"routes.{name}", table, name=name) for name, table in found.items()]
+        return tuple(route for route in read if route is not None)
 
     def _webhooks(self, tables: object) -> tuple[Webhook, ...]:
         found = self._named("webhooks", tables)

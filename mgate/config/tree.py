@@ -31,6 +31,7 @@ from mgate.config.mtls import CertificateNames, PushMtls
 from mgate.config.operator_reading import ProfileFile
 from mgate.config.operators import GENERIC, Profile
 from mgate.config.reckoning import Reckoning
+from mgate.config.routes import Quality, Route, Routing
 from mgate.config.sources import CoreSource
 from mgate.config.tls import Tls
 from mgate.config.webhooks import Webhook
@@ -231,6 +232,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         file: the file it came from; ``home``: its folder, where relative paths begin.
         tls: who we are, and whom we believe, by name.
         sms: the operator accounts.
+        routing, routes: by which accounts which messages leave; quality: when an account is worse than bearable.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
         webhooks: places that are called with events.
@@ -247,6 +249,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     tls: tuple[Tls, ...] = ()
     sms: tuple[Sms, ...]
+    routing: Routing = Routing()
+    routes: tuple[Route, ...] = ()
+    quality: Quality = Quality()
     sources: tuple[CoreSource, ...] = ()
     drops: tuple[Drop, ...] = ()
     webhooks: tuple[Webhook, ...] = ()

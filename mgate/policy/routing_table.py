@@ -176,13 +176,13 @@ class Table:
         strips = ranked(rules)
         lines = {id(rule): Line(rule) for rule in rules}
         self._lines = [lines[id(strip.rule)] for strip in strips]
-        self._classes = _Field([strip.rule.classes for strip in strips])
-        self._senders = _Field([strip.rule.senders for strip in strips])
-        self._clients = _Field([strip.rule.clients for strip in strips])
-        self._tags = _Field([strip.rule.tags for strip in strips])
-        self._prefixes = _Field([strip.prefixes for strip in strips])
-        self._countries = _Field([strip.rule.countries for strip in strips])
-        self._networks = _Field([strip.rule.networks for strip in strips])
+        self._classes = Field([strip.rule.classes for strip in strips])
+        self._senders = Field([strip.rule.senders for strip in strips])
+        self._clients = Field([strip.rule.clients for strip in strips])
+        self._tags = Field([strip.rule.tags for strip in strips])
+        self._prefixes = Field([strip.prefixes for strip in strips])
+        self._countries = Field([strip.rule.countries for strip in strips])
+        self._networks = Field([strip.rule.networks for strip in strips])
         self._lengths = sorted({len(prefix) for strip in strips for prefix in strip.prefixes})
         self._edges, self._week = _week([strip.rule.times for strip in strips])
 
@@ -260,7 +260,7 @@ class _Rank(NamedTuple):
     place: int
 
 
-class _Field(dict[_V, int]):
+class Field(dict[_V, int]):
     """One condition. For each value: the rules that it suits, bit n for rule n; any other value suits ``others``."""
 
     def __init__(self, allowed: Sequence[frozenset[_V]]) -> None:
