@@ -21,6 +21,9 @@ _FOR_SIBLINGS: Final = 1.0
 THROTTLES: Final = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR"})
 """The statuses that ask the whole bind to slow down (SMPP 3.4, section 5.1.3): nothing is wrong with the message."""
 
+THROTTLED_BY: Final = "throttled by "
+"""What stands before any other status by which an operator asks the same."""
+
 
 class Facts(NamedTuple):
     """What a decision may look at.
@@ -81,7 +84,12 @@ class NoRepeat(NamedTuple):
 
 def backs_off(reason: str) -> bool:
     """Whether a certain refusal that another try may mend makes its message wait by itself."""
-    return reason not in THROTTLES
+    return not throttles(reason)
+
+
+def throttles(reason: str) -> bool:
+    """Whether a refusal is a wish of the operator that its bind slow down."""
+    return reason in THROTTLES or reason.startswith(THROTTLED_BY)
 
 
 def after_deferral(facts: Facts, reason: str, now: float) -> Defer | KeepPlace:
