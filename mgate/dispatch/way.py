@@ -92,7 +92,7 @@ class Way:
         lane = LANE_OF[traffic]
         urgent = lane in URGENT_LANES
         now = self._clock.seconds() if self._paused_until or self._purse.rate else 0.0
-        binds = self._open_binds(now)
+        binds = self._open_binds(now, urgent)
         self._purse = self._purse.refill(now)
         if (
             not binds
@@ -143,19 +143,20 @@ class Way:
         now = self._clock.seconds()
         binds = self._open_binds(now)
         if binds:
-            self._lease(self._plan(binds, now))
+            self._lease(self._plan(binds, self._open_binds(now, urgent=True), now))
         self._read(now)
         self._set_timer(now, bool(binds))
 
-    def _plan(self, binds: Sequence[int], now: float) -> list[_Run]:
-        """Pick messages while there are slots and tokens; both are taken here, before the mark."""
+    def _plan(self, binds: Sequence[int], trusted: Sequence[int], now: float) -> list[_Run]:
+        """Pick messages while there are slots and tokens; both are taken here, before the mark. What is urgent goes by
+        the ``trusted`` binds."""
         runs: list[_Run] = []
         self._purse = self._purse.refill(now)
         lanes, slots, wall = self._lanes, self.slots, self._wall()
         while lanes.queued:
             purse = self._purse
             lane, headers = lanes.pick(
-                slots.room(binds, urgent=True),
+                slots.room(trusted, urgent=True),
                 slots.room(binds, urgent=False),
                 purse.affords(True),
                 purse.affords(False),
@@ -166,7 +167,7 @@ class Way:
             if len(alive) < len(headers):  # the spool's own clock ends the others
                 self._beliefs[lane].left([header.part for header in headers if header.expires <= wall])
             if alive:
-                runs.append(self._take(lane, alive, binds))
+                runs.append(self._take(lane, alive, trusted if lane in URGENT_LANES else binds))
         return runs
 
     def _take(self, lane: int, headers: list[Header], binds: Sequence[int]) -> _Run:
@@ -313,10 +314,10 @@ class Way:
 
     # ---- small parts ----
 
-    def _open_binds(self, now: float) -> Sequence[int]:
+    def _open_binds(self, now: float, urgent: bool = False) -> Sequence[int]:
         if self._stopping or self._held or now < self._paused_until:
             return ()
-        return self._channel.open_binds()
+        return self._channel.open_binds(urgent)
 
     def _something_waits(self, lane: int) -> bool:
         for queue, belief in self._up_to[lane]:

@@ -130,8 +130,9 @@ class Channel(Protocol):
     def name(self) -> str:
         """The route's name, such as ``sms:op-a``."""
 
-    def open_binds(self) -> Sequence[int]:
-        """The indexes of the binds that take parts now: bound and not paused."""
+    def open_binds(self, urgent: bool = False) -> Sequence[int]:
+        """The indexes of the binds that take parts now: bound and not paused; ``urgent``: those that take codes, which
+        go by none that may be deaf while there is another."""
 
     def submit(self, batch: Sequence[Outgoing]) -> None:
         """Write these parts on their binds; each has exactly one outcome, NotWritten when its bind is gone."""

@@ -68,6 +68,8 @@ class Event(Enum):
     BIND_PAUSED = "bind_paused", Level.WARNING
     BIND_RESUMED = "bind_resumed", Level.INFO
     BIND_THROTTLED = "bind_throttled", Level.WARNING
+    BIND_SUSPECT = "bind_suspect", Level.WARNING
+    BIND_TRUSTED = "bind_trusted", Level.INFO
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
     ANSWERS_LOST = "answers_lost", Level.WARNING
 

@@ -14,18 +14,9 @@ from typing import Final, Protocol, assert_never
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 
+from mgate.channels.smpp.dial import Dial, Links
 from mgate.channels.smpp.events import (
     Arrival,
     Arrived,
@@ -43,6 +34,7 @@ from mgate.channels.smpp.events import (
 from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.reconnect import STEADY, Spacing, reconnect_wait
 from mgate.channels.smpp.session import Credentials, Session
+from mgate.channels.smpp.suspicion import GIVEN_UP_AFTER, SUSPECT_AFTER, Suspicion
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, NotWritten, Outcome, Uncertain
@@ -75,6 +67,7 @@ class BindStatus:
         in_flight: submits without an answer.
         throttled: whether it rests because the operator asked to slow down.
         last_error: what ended the last connection or refused the last bind; empty for nothing.
+        suspect: whether it takes submits and answers none (`suspicion`).
     """
 
     bind: int
@@ -83,6 +76,7 @@ class BindStatus:
     in_flight: int
     throttled: bool
     last_error: str
+    suspect: bool = False
 
 
 @dataclass(slots=True)
@@ -139,7 +133,7 @@ class Bind:
         self._state = BindState.WAITING
         self._since = wall()
         self._paused = self._resting = self._stopping = self._over = False
-        self._last_error = ""
+        self._last_error = self._given_up = ""
         self._failures = 0
         self._refusal: Refusal | None = None
         self._bound_at: float | None = None
@@ -147,9 +141,10 @@ class Bind:
         self._throttled: IDelayedCall | None = None
         self._start: IDelayedCall | None = None
         self._told: set[Note] = set()
-        self._dial = _Dial(endpoint, self._dialling, self._not_connected)
-        self._service = ClientService(self._dial, _Links(self._new_link), self._wait, clock)
+        self._dial = Dial(endpoint, self._dialling, self._not_connected)
+        self._service = ClientService(self._dial, Links(self._new_link), self._wait, clock)
         self._stopped: Deferred[None] | None = None
+        self._suspicion = Suspicion(clock, self._doubted, self._give_up)
 
     # ---- what the account asks ----
 
@@ -161,17 +156,24 @@ class Bind:
             not (self._paused or self._resting or self._stopping or self._throttled) and link is not None and link.bound
         )
 
+    @property
+    def suspect(self) -> bool:
+        """Whether it has taken submits for a while and answered none: nothing that is urgent belongs there."""
+        return self._suspicion.suspect
+
     def status(self) -> BindStatus:
         """How it stands."""
         in_flight = self._link.session.outstanding if self._link else 0
         state = BindState.PAUSED if self._paused else self._state
-        return BindStatus(self.index, state, self._since, in_flight, self._throttled is not None, self._last_error)
+        throttled = self._throttled is not None
+        return BindStatus(self.index, state, self._since, in_flight, throttled, self._last_error, self.suspect)
 
     def submit(self, parts: Sequence[Outgoing], bodies: Sequence[bytes]) -> NotWritten | None:
         """Ask for a submit_sm for each, which leave with ``flush``; NotWritten when the bind takes none."""
         if not self.open or self._link is None:
             return NotWritten("bind_not_open")
         self.counts.submits += len(parts)
+        self._suspicion.asked()
         return self._link.submit(parts, bodies)
 
     def flush(self) -> None:
@@ -244,9 +246,10 @@ class Bind:
     def _heard(self, link: Link, event: Event[Outgoing]) -> None:
         match event:
             case Ended(results):
-                self._ended(results)
+                self._ended(link, results)
             case Late(results):
                 self.counts.late += len(results)
+                self._suspicion.answered(link.session.outstanding > 0)
                 self._owner.late(results)
             case Pause(reason):
                 self._pause_for(reason)
@@ -266,7 +269,7 @@ class Bind:
             case _:
                 assert_never(event)
 
-    def _ended(self, results: Results) -> None:
+    def _ended(self, link: Link, results: Results) -> None:
         kinds = [outcome.__class__ for _, outcome in results]
         counts, accepted = self.counts.outcomes, kinds.count(Accepted)
         counts[Accepted] += accepted
@@ -275,6 +278,8 @@ class Bind:
         if accepted and self._throttle and self._throttled is None:
             self._throttle = 0.0
         lost = kinds.count(Uncertain)
+        if accepted or lost + kinds.count(NotWritten) < len(kinds):
+            self._suspicion.answered(link.session.outstanding > 0)
         if lost:
             self._log(Logged.ANSWERS_LOST, route=self._sms.route, bind=self.index, count=lost)
         self._owner.ended(results)
@@ -297,6 +302,8 @@ class Bind:
 
     def _gone(self, link: Link, reason: str, orderly: bool) -> None:
         self._link = None
+        reason, self._given_up = self._given_up or reason, ""
+        self._suspicion.over()
         steady = self._bound_at is not None and self._clock.seconds() - self._bound_at >= STEADY
         self._bound_at = None
         if steady:
@@ -308,6 +315,20 @@ class Bind:
         self._owner.changed()
         if self._stopped is not None:
             self._stop_service()
+
+    # ---- suspicion ----
+
+    def _doubted(self) -> None:
+        """It is suspect now, or is not any more."""
+        word = Logged.BIND_SUSPECT if self.suspect else Logged.BIND_TRUSTED
+        self._log(word, route=self._sms.route, bind=self.index, seconds=SUSPECT_AFTER)
+        self._owner.changed()
+
+    def _give_up(self) -> None:
+        """Another connection may fare better. What is open on this one ends as it would on any that is lost."""
+        if self._link is not None:
+            self._given_up = f"no answer to any submit for {SUSPECT_AFTER + GIVEN_UP_AFTER:g} s"
+            self._link.unbind()
 
     # ---- pauses ----
 
@@ -385,35 +406,3 @@ def _done() -> Deferred[None]:
     done: Deferred[None] = Deferred()
     done.callback(None)
     return done
-
-
-class _Links(Factory):
-    noisy = False
-
-    def __init__(self, make: Callable[[], Link]) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: IAddress | None) -> Link:
-        return self._make()
-
-
-@implementer(IStreamClientEndpoint)
-class _Dial:
-    """An endpoint that tells of its tries, because ClientService keeps their failures to itself."""
-
-    def __init__(
-        self, endpoint: IStreamClientEndpoint, begun: Callable[[], None], failed: Callable[[str], None]
-    ) -> None:  # fmt: skip
-        self.endpoint = endpoint
-        self._begun = begun
-        self._failed = failed
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803  # Twisted's name
-        self._begun()
-        connecting = self.endpoint.connect(protocolFactory)
-        connecting.addErrback(self._tell)
-        return connecting
-
-    def _tell(self, failure: Failure) -> Failure:
-        self._failed(failure.getErrorMessage())
-        return failure

@@ -39,6 +39,7 @@ class SmppChannel(Channel):
         self._receiver = receiver
         self._wall = wall
         self._open: tuple[int, ...] = ()
+        self._trusted: tuple[int, ...] = ()
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
         self._spacing = Spacing(sms.reconnect_min)
         self._password, self._endpoint = password, endpoint
@@ -52,9 +53,14 @@ class SmppChannel(Channel):
         """The route's name, such as ``sms:op-a``."""
         return self._sms.route
 
-    def open_binds(self) -> Sequence[int]:
-        """The binds that take parts now."""
-        return self._open
+    def open_binds(self, urgent: bool = False) -> Sequence[int]:
+        """The binds that take parts now; ``urgent``: otp and fraud, which a suspect bind gets only if all are."""
+        return self._trusted if urgent else self._open
+
+    @property
+    def suspect(self) -> bool:
+        """Whether binds are open and all of them are suspect: what is urgent belongs on another route."""
+        return bool(self._open) and all(self.binds[index].suspect for index in self._open)
 
     def submit(self, batch: Sequence[Outgoing]) -> None:
         """Write these parts, in one piece for each bind."""
@@ -173,4 +179,5 @@ class SmppChannel(Channel):
     def changed(self) -> None:
         """The open binds may be others now."""
         self._open = tuple(bind.index for bind in self.binds if bind.open)
+        self._trusted = tuple(index for index in self._open if not self.binds[index].suspect) or self._open
         self._outcomes.binds_changed(self.name)

@@ -391,3 +391,26 @@ def test_draining_an_idle_dispatcher_is_done_at_once() -> None:
     told: list[bool] = []
     settled().dispatcher.drain(told.append)
     assert told == [True]
+
+
+def test_a_code_leaves_by_a_bind_that_is_not_suspect_and_the_rest_by_any() -> None:
+    world = settled((4, 4))
+    world.channel.deaf = {0}
+    codes = [world.accept(OTP) for _ in range(3)]
+    world.commit()
+    others = [world.accept(SERVICE) for _ in range(2)]
+    world.settle()
+    binds = {outgoing.part: outgoing.bind for outgoing in world.channel.flying}
+    assert [binds[part] for part in codes] == [1, 1, 1]
+    assert {binds[part] for part in others} == {0}
+
+
+def test_codes_that_wait_leave_by_a_bind_that_is_not_suspect() -> None:
+    world = settled((1, 1))
+    first = [world.accept(OTP) for _ in range(4)]
+    world.channel.deaf = {0}
+    world.settle()
+    assert [outgoing.part for outgoing in world.channel.flying] == first[:2]
+    world.channel.answer(Accepted("1"))
+    world.settle()
+    assert [(outgoing.part, outgoing.bind) for outgoing in world.channel.flying] == [(first[2], 1)]

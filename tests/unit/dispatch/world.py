@@ -200,6 +200,7 @@ class FakeChannel:
         self._state_of = state_of
         self._clock = clock
         self.up = set(range(binds))
+        self.deaf: set[int] = set()
         self.flying: list[Outgoing] = []
         self.written: list[Outgoing] = []
         self.moments: list[float] = []
@@ -208,8 +209,8 @@ class FakeChannel:
     def name(self) -> str:
         return ROUTE
 
-    def open_binds(self) -> Sequence[int]:
-        return sorted(self.up)
+    def open_binds(self, urgent: bool = False) -> Sequence[int]:
+        return sorted(self.up - self.deaf if urgent else self.up)
 
     def submit(self, batch: Sequence[Outgoing]) -> None:
         gone = [outgoing for outgoing in batch if outgoing.bind not in self.up]
