@@ -9,13 +9,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from mgate.config import Config, CoreSource
 from mgate.daemon.identities import Identities
+from mgate.intake.line import Line
 from mgate.model.source import Source
 
 
 def opener(
     config: Config, identities: Identities, reactor: IReactorTime, wall: Callable[[], float]
 ) -> Callable[[CoreSource], Source]:
-    """Makes sources, each with sessions of its own, which are opened when they are first needed."""
+    """Makes sources, each with sessions of its own, which are opened when they are first needed. Each is a line: so
+    its verbs take turns and keep to their limits, whoever asks."""
     holder = f"{config.instance.name}@{platform.node()}"
 
     def open_source(source: CoreSource) -> Source:
@@ -26,6 +28,6 @@ def opener(
         identity = identities.get(source.tls)
         if identity is None:
             raise LookupError(f"[sources.{source.name}] tls: there is no [tls.{source.tls}]")
-        return PostgreSQL(source, IdentityGate(identity, reactor), holder, wall)
+        return Line(PostgreSQL(source, IdentityGate(identity, reactor), holder, wall))
 
     return open_source

@@ -35,7 +35,6 @@ from mgate.daemon.leaving import Leaving
 from mgate.daemon.logs import bug
 from mgate.intake.calls import CallRefused, CallRules, Calls
 from mgate.intake.client import PushClient
-from mgate.intake.line import Line
 from mgate.intake.normal import FORM_BY_WORD, Normaliser
 from mgate.intake.polling import Pace, Poller
 from mgate.intake.rows import RowRules
@@ -142,7 +141,7 @@ class One:
     def __init__(self, config: CoreSource, around: Around, ears: SourceEars) -> None:
         self.config = config
         self.unread = UnreadRows()
-        self.line = Line(around.open(config))
+        self.line = around.open(config)
         self.numbers = around.telemetry.source_of(config.name)
         taking = Taking(
             rules_of(config), around.acceptor, around.memory, around.wall, self.unread, around.telemetry.push.accepted

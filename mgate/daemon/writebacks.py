@@ -16,7 +16,6 @@ from mgate.daemon.outward import Lateness, WriteBackEars
 from mgate.feeds.api import Feeds
 from mgate.feeds.tap import Tap
 from mgate.feeds.writeback import FEED, WriteBack
-from mgate.intake.line import Line
 from mgate.model.source import Source
 from mgate.net.bridge import Bridge
 from mgate.policy.cost import Price
@@ -42,7 +41,7 @@ class _One:
         self._around = around
         self._own = around.bridge.branch()
         # Not the poller's object: so neither waits for the other, and the verbs of one source never overlap.
-        self._line = Line(around.open(source))
+        self._line = around.open(source)
         self._ears = WriteBackEars("writeback", source.name, late, around.telemetry, around.log)
         tap = Tap(source.name, FEED, around.feeds.stream, around.feeds.bookmarks, around.reactor)
         self.feed = WriteBack(

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from twisted.internet.defer import Deferred
 
+from mgate.intake.line import Line
 from mgate.intake.sources.postgresql import PostgreSQL
 from mgate.intake.sources.postgresql.errors import source_error
 from mgate.intake.sources.postgresql.gate import IdentityGate
@@ -162,8 +163,9 @@ async def test_what_the_server_cannot_do_in_its_time_is_given_up_by_the_server(b
 async def test_two_mgates_never_claim_the_same_row(bank: OutboxBank) -> None:
     bank.put(*rows(400))
     other = bank.open("mgate-2")
+    lines = Line(bank.source), Line(other)
     try:
-        found = await asyncio.gather(*(source.claim(20) for _ in range(10) for source in (bank.source, other)))
+        found = await asyncio.gather(*(line.claim(20) for _ in range(10) for line in lines))
         found += [await bank.source.claim(500)]
     finally:
         await other.close()

@@ -65,6 +65,7 @@ class Identity:
 
     Attributes:
         problems: what is wrong with the files as they are now; connections may still go by those of before.
+        readings: how often files have been taken up: as long as it stays, connections go by the very same.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Identity:
     ) -> None:  # fmt: skip
         self.tls = tls
         self.problems: tuple[Problem, ...] = ()
+        self.readings = 0
         self._reactor = reactor
         self._wall = wall
         self._told = told
@@ -113,6 +115,7 @@ class Identity:
         self.problems = problems
         if contexts is not None and (not problems or self._contexts is None):
             self._contexts = contexts
+            self.readings += 1
             self.close()
         return [str(problem) for problem in problems]
 

@@ -17,6 +17,7 @@ from mgate.config.sources import NUMBER_FORMS, SourceCall
 from mgate.control.source_views import CalledView, CheckView, LagView, RewoundView
 from mgate.control.sources import Failed
 from mgate.daemon.sources import STOP_LIMIT, Around, Sources, rules_of
+from mgate.intake.line import Line
 from mgate.intake.normal import FORM_BY_WORD, USUAL
 from mgate.intake.polling import LONGEST
 from mgate.model.source import Problem, SourceError
@@ -74,9 +75,9 @@ class Office:
         self.config = msgspec.structs.replace(read(SHIPPED), sources=sources)
         self.sources = Sources(self.config, around)
 
-    def _open(self, _: CoreSource) -> MemorySource:
+    def _open(self, _: CoreSource) -> Line:
         self.opened.append(MemorySource())
-        return self.opened[-1]
+        return Line(self.opened[-1])
 
     def apply(self, *sources: CoreSource) -> None:
         self.sources.apply(msgspec.structs.replace(self.config, sources=sources))

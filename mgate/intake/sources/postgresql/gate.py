@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -23,9 +24,11 @@ _MEND: Final = "mend or renew the certificate that this names"
 class IdentityGate:
     """See ``session.Gate``."""
 
-    def __init__(self, identity: Identity, reactor: object) -> None:
+    def __init__(self, identity: Identity, reactor: object, seconds: Callable[[], float] = time.monotonic) -> None:
         self._identity = identity
         self._reactor = reactor
+        self._seconds = seconds
+        self._right: dict[tuple[str, int], tuple[float, int]] = {}
 
     @contextmanager
     def parameters(self) -> Iterator[Mapping[str, str]]:
@@ -40,8 +43,16 @@ class IdentityGate:
                 raise CertificateRefused("mgate", said, _ROOM) from error
             yield found
 
-    async def probe(self, host: str, port: int) -> None:
+    async def probe(self, host: str, port: int, recent: float = 0.0) -> None:
         """See ``session.Gate``."""
+        at, readings = self._right.pop((host, port), (float("-inf"), 0))
+        now, reading = self._seconds(), self._identity.readings
+        if now - at >= recent or readings != reading:
+            await self._look_at(host, port)
+            at = now
+        self._right[host, port] = at, reading
+
+    async def _look_at(self, host: str, port: int) -> None:
         asked = ensureDeferred(self._identity.probe(self._reactor, host, port, POSTGRESQL))
         try:
             await asked.asFuture(asyncio.get_running_loop())

@@ -44,8 +44,9 @@ class Gate(Protocol):
     def parameters(self) -> AbstractContextManager[Mapping[str, str]]:
         """For libpq, good until this is left. Raises ``SourceError``."""
 
-    async def probe(self, host: str, port: int) -> None:
-        """Shake hands with the server and check everything. Raises ``SourceError``."""
+    async def probe(self, host: str, port: int, recent: float = 0.0) -> None:
+        """Shake hands with the server and check everything; not again when it was found right so many seconds ago, by
+        the very same files of ours. Raises ``SourceError``."""
 
 
 class Address(Protocol):
@@ -162,8 +163,12 @@ def _shut(line: socket.socket) -> None:
         pass  # The other side was quicker.
 
 
-async def connect(address: Address, gate: Gate, *, writes: bool, options: str = "") -> Session:
+async def connect(
+    address: Address, gate: Gate, *, writes: bool, options: str = "", recent: float = 0.0
+) -> Session:  # fmt: skip
     """Connect to the first host that is right: the primary where something is to be written.
+
+    ``recent``: see ``Gate.probe``.
 
     Raises:
         SourceError: of the host that came closest.
@@ -171,7 +176,7 @@ async def connect(address: Address, gate: Gate, *, writes: bool, options: str = 
     failures: list[SourceError] = []
     for host in address.hosts:
         try:
-            return await connect_to(host, address, gate, writes=writes, options=options)
+            return await connect_to(host, address, gate, writes=writes, options=options, recent=recent)
         except SourceError as error:
             failures.append(error)
     raise max(failures, key=lambda error: _CLOSE.index(error.reason))
@@ -180,14 +185,16 @@ async def connect(address: Address, gate: Gate, *, writes: bool, options: str = 
 _CLOSE: Final = ("unreachable", "busy", "refused", "mismatch")
 
 
-async def connect_to(host: str, address: Address, gate: Gate, *, writes: bool, options: str = "") -> Session:
+async def connect_to(
+    host: str, address: Address, gate: Gate, *, writes: bool, options: str = "", recent: float = 0.0
+) -> Session:  # fmt: skip
     """Connect to this host: first a handshake of our own, which checks what libpq does not; then libpq's."""
     name, _, port = host.rpartition(":")
     name = name.removeprefix("[").removesuffix("]")
     where = f"connect to {host}"
     try:
         async with asyncio.timeout(2 * CONNECT_LIMIT):
-            await gate.probe(name, int(port))
+            await gate.probe(name, int(port), recent)
             with gate.parameters() as tls:
                 line = _conninfo(name, port, address, tls, writes, options)
                 connection = await psycopg.AsyncConnection.connect(line, autocommit=True)

@@ -21,6 +21,9 @@ from mgate.model.source import Count, Lag, Problem, Result, Row, SourceError
 MOST_ROWS: Final = 1_000
 """Rows that a call answers at most."""
 
+RECENT: Final = 60.0
+"""Seconds for which a server that was found right is believed when another call connects: one handshake, not two."""
+
 _T = TypeVar("_T")
 _Way = Table | Procedures | View
 
@@ -29,7 +32,8 @@ class PostgreSQL:
     """One database.
 
     A session is made when a verb first needs one, and again after one was lost: whoever asks decides how often.
-    ``claim`` and the others that read or mark rows take turns.
+    ``claim`` and the others that read or mark rows share it, and it is the caller who lets them take turns
+    (``intake.line``).
 
     Args:
         holder: what stands in ``claimed_by``: which mgate it is.
@@ -45,7 +49,6 @@ class PostgreSQL:
         self._holder = holder
         self._wall = wall
         self._seconds = seconds
-        self._turn = asyncio.Lock()
         self._session: Session | None = None
         self._way: _Way | None = None
         self._ear: Session | None = None
@@ -80,28 +83,32 @@ class PostgreSQL:
         return await self._by(lambda way, session: way.written(session, begin, end, after, most))
 
     async def _by(self, work: Callable[[_Way, Session], Awaitable[_T]]) -> _T:
-        async with self._turn:
-            session, way = await self._ready()
-            try:
-                return await work(way, session)
-            finally:
-                if not session.usable:
-                    self._session = None
-                    await session.close()
+        session, way = await self._ready()
+        try:
+            return await work(way, session)
+        finally:
+            if not session.usable:
+                self._session = None
+                await session.close()
 
     async def _ready(self) -> tuple[Session, _Way]:
-        if self._closed:
-            raise SourceError("unreachable", f"source {self._settings.name} is closed", "")
+        self._refuse_when_closed()
         if self._session is not None and self._way is not None:
             return self._session, self._way
         session = await connect(self._settings, self._gate, writes=self._writes)
         try:
             self._way = await self._look(session)
+            # It may have been closed meanwhile, and then nobody would close this.
+            self._refuse_when_closed()
         except BaseException:
             await session.close()
             raise
         self._session = session
         return session, self._way
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise SourceError("unreachable", f"source {self._settings.name} is closed", "")
 
     @property
     def _writes(self) -> bool:
@@ -174,7 +181,7 @@ class PostgreSQL:
             return [dict(zip(names, row, strict=True)) for row in await cursor.fetchmany(MOST_ROWS)]
 
         milliseconds = f"-c statement_timeout={int(limit * 1000)}"
-        session = await connect(self._settings, self._gate, writes=False, options=milliseconds)
+        session = await connect(self._settings, self._gate, writes=False, options=milliseconds, recent=RECENT)
         self._others.add(session)
         try:
             return await session.run(f"call {name}", work, limit)
