@@ -21,23 +21,36 @@ CHUNK: Final = 1 << 20
 _BITS: Final = 25
 """2**25 bits for 2**20 references, 32 bits each, and 4 probes: 1 in 5,000 asks a full chunk's disk in vain."""
 
+CHUNK_OCTETS: Final = 1 << (_BITS - 3)
+
 _MASK: Final = (1 << _BITS) - 1
 _PROBES: Final = 4
 
 
-class _Chunk:
+class Chunk:
+    """The bits of at most ``CHUNK`` references."""
+
     __slots__ = ("bits", "count")
 
-    def __init__(self) -> None:
-        self.bits = bytearray(1 << (_BITS - 3))
-        self.count = 0
+    def __init__(self, bits: bytearray | None = None, count: int = 0) -> None:
+        self.bits = bytearray(CHUNK_OCTETS) if bits is None else bits
+        self.count = count
 
 
 class RefFilter:
     """Which reference tags may be known."""
 
-    def __init__(self) -> None:
-        self._chunks: deque[_Chunk] = deque([_Chunk()])
+    def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
+        """``chunks``: those of an earlier run, the oldest first."""
+        self._chunks: deque[Chunk] = deque()
+        self._chunks.extendleft(chunks)
+        if not self._chunks:
+            self._chunks.append(Chunk())
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """The oldest first; the last one is being filled."""
+        return list(reversed(self._chunks))
 
     def may_know(self, tag: bytes) -> bool:
         """False when the reference is surely new."""
@@ -57,7 +70,7 @@ class RefFilter:
         chunk = self._chunks[0]
         for tag in tags:
             if chunk.count >= CHUNK:
-                chunk = _Chunk()
+                chunk = Chunk()
                 self._chunks.appendleft(chunk)
             bits = chunk.bits
             # The four places, written out: a loop over them would cost as much again.
@@ -78,7 +91,7 @@ class RefFilter:
     @property
     def octets(self) -> int:
         """The memory that the filter takes."""
-        return len(self._chunks) << (_BITS - 3)
+        return len(self._chunks) * CHUNK_OCTETS
 
 
 def _other_places(word: int) -> Iterator[int]:

@@ -259,15 +259,15 @@ class PastRefs:
         (newest,) = (None,) if opened is None else opened.execute("SELECT max(bucket) FROM ref").fetchone()
         return 0 if newest is None else int(newest) + 1
 
-    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
-        """Every reference tag of a file, in runs; none when it is gone. By a connection of its own, which a deletion
-        of the file meanwhile does not close."""
+    def tags(self, file: str, first: int = 0) -> Iterator[Sequence[bytes]]:
+        """Every reference tag of a file from a bucket on, in runs; none when it is gone. By a connection of its own,
+        which a deletion of the file meanwhile does not close."""
         path = self._folder / file
         if not path.exists():
             return
         with closing(_reading(path)) as own:
             if _made(own):
-                cursor = own.execute("SELECT tag FROM ref")
+                cursor = own.execute("SELECT tag FROM ref WHERE bucket >= ?", (first,))
                 while run := cursor.fetchmany(_RUN):
                     yield [tag for (tag,) in run]
 

@@ -1,17 +1,19 @@
 """Which references may be known: the filter, and how it is read in after a start.
 
 A start accepts before anything is read: a million references take seconds. So the filter is in force at once, and what
-it has not read yet is asked on the disk: first all buckets of the live spool are read, the newest first, then the files
-of ended messages. Live before ended, because messages move that way: one that moves meanwhile is seen in one of both.
+it has not read yet is asked on the disk: first what is live is read, the newest bucket first, then the files of ended
+messages. Live before ended, because messages move that way: one that moves meanwhile is seen in one of both. What an
+earlier run has kept of its filter (``kept_filter``) need not be read again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from mgate.spool.filter import RefFilter
+from mgate.spool.filter import Chunk, RefFilter
+from mgate.spool.kept_filter import KeptFilter, Marks
 from mgate.spool.rows import KnownRef
 
 REBUILD: Final = 1 << 20
@@ -20,6 +22,10 @@ REBUILD: Final = 1 << 20
 LOOKS: Final = 40_000
 """Looks into a bucket that one commit may cost: about 50 ms."""
 
+WORTH: Final = 100_000
+"""References from which on a filter is kept over a restart: fewer are read in a moment."""
+
+_NOTHING: Final = Marks(0, b"", 0, {})
 _TAGS: Final = "SELECT ref_tag FROM message WHERE bucket = ?"
 
 RefKey = tuple[str, bytes]
@@ -38,18 +44,25 @@ class Past(Protocol):
     def buckets(self, file: str) -> int:
         """How many buckets a file has, about."""
 
-    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
-        """Every reference tag of a file, in runs; none when it is gone."""
+    def tags(self, file: str, first: int = 0) -> Iterator[Sequence[bytes]]:
+        """Every reference tag of a file from a bucket on, in runs; none when it is gone."""
 
 
 class _Reading:
-    """A filter, and what is not in it yet: ``buckets`` of the live spool, and ``files``, None for all."""
+    """A filter, and what is not in it yet: ``buckets`` of the live spool, and ``files``, None for all.
 
-    def __init__(self, db: sqlite3.Connection, past: Past) -> None:
-        self.filter = RefFilter()
-        self.buckets = nonempty(db, "message")
+    Args:
+        chunks, marks: what an earlier run has kept of it.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, past: Past, chunks: Sequence[Chunk] = (), marks: Marks = _NOTHING
+    ) -> None:
+        self.filter = RefFilter(chunks)
+        self.buckets = _buckets_after(db, marks.greatest) if chunks else nonempty(db, "message")
         self.files: list[str] | None = None
-        self._sizes = {file: past.buckets(file) for file in past.files()}
+        self._from = marks.past
+        self._sizes = {file: max(past.buckets(file) - self._from.get(file, 0), 0) for file in past.files()}
         self._db = db
         self._past = past
         self._runs: Iterator[Sequence[bytes]] = iter(())
@@ -82,16 +95,31 @@ class _Reading:
 
     def _open_next(self) -> None:
         if self.files:
-            self._runs = self._past.tags(self.files[-1])
+            self._runs = self._past.tags(self.files[-1], self._from.get(self.files[-1], 0))
 
 
 class Recall:
-    """Says of a reference where it must be looked for. One thread at a time uses it."""
+    """Says of a reference where it must be looked for. One thread at a time uses it.
 
-    def __init__(self, db: sqlite3.Connection, past: Past) -> None:
+    Args:
+        journal: the journal's last run: its first sequence and its tag.
+        bears_run: whether the journal holds this run.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, past: Past, kept: KeptFilter, journal: Callable[[], tuple[int, bytes]],
+        bears_run: Callable[[int, bytes], bool],
+    ) -> None:  # fmt: skip
         self._db = db
         self._past = past
-        self._now = _Reading(db, past)
+        self._kept = kept
+        self._journal = journal
+        chunks, self._marks = kept.load() or ((), _NOTHING)
+        if not bears_run(self._marks.first, self._marks.chain):
+            chunks, self._marks = (), _NOTHING
+        self._greatest = self._marks.greatest
+        self._saved = max(len(chunks) - 1, 0)
+        self._now = _Reading(db, past, chunks, self._marks)
         self._next: _Reading | None = None
         self._rebuild_at = 0
 
@@ -114,8 +142,9 @@ class Recall:
         """False when the reference is surely in nothing that was read."""
         return self._now.filter.may_know(tag)
 
-    def add(self, tags: Sequence[bytes]) -> None:
-        """References that a commit keeps."""
+    def add(self, tags: Sequence[bytes], greatest: int) -> None:
+        """References that a commit keeps, and the greatest id of their messages."""
+        self._greatest = max(self._greatest, greatest)
         self._now.filter.add(tags)
         if self._next is not None:
             self._next.filter.add(tags)
@@ -123,16 +152,48 @@ class Recall:
             self._next = _Reading(self._db, self._past)
 
     def step(self) -> bool:
-        """Read a little more; whether there is more to read. Half of the filter may be forgotten: then it is built
-        anew beside the one in force."""
+        """Read a little more, or keep a chunk that is full; whether there is more to do. Half of the filter may be
+        forgotten: then it is built anew beside the one in force."""
         reading = self._next or self._now
-        if reading.whole:
-            return False
-        if reading.step():
-            return True
-        self._now, self._next = reading, None
-        self._rebuild_at = 2 * len(reading.filter) + REBUILD
-        return False
+        if not reading.whole:
+            if reading.step():
+                return True
+            if reading is self._next:
+                self._marks, self._saved = _NOTHING, 0
+            self._now, self._next = reading, None
+            self._rebuild_at = 2 * len(reading.filter) + REBUILD
+        return self._keep_one()
+
+    def _keep_one(self) -> bool:
+        """Keep the next full chunk, with what was true before; beside the last of them the newest, with what is."""
+        chunks = self._now.filter.chunks
+        if self._saved < len(chunks) - 1:
+            self._kept.save(self._saved + 1, chunks[self._saved], self._marks)
+            self._saved += 1
+            if self._saved == len(chunks) - 1:
+                self._keep_newest(chunks)
+        return self._saved < len(chunks) - 1
+
+    def _keep_newest(self, chunks: Sequence[Chunk]) -> None:
+        first, chain = self._journal()
+        past = {file: max(self._past.buckets(file) - 1, 0) for file in self._past.files()}
+        self._marks = Marks(first, chain, self._greatest, past)
+        self._kept.save(len(chunks), chunks[-1], self._marks)
+        self._kept.forget(len(chunks))
+
+    def close(self) -> None:
+        """Keep what is worth keeping: nothing before all was read, or when reading it again is quick."""
+        if not self.whole or self._next is not None or len(self._now.filter) < WORTH:
+            return
+        while self._keep_one():
+            pass
+        self._keep_newest(self._now.filter.chunks)
+
+
+def _buckets_after(connection: sqlite3.Connection, greatest: int) -> list[int]:
+    """The buckets of the messages with greater ids, oldest first."""
+    found = connection.execute("SELECT DISTINCT bucket FROM message WHERE id > ? ORDER BY bucket", (greatest,))
+    return [bucket for (bucket,) in found]
 
 
 def nonempty(connection: sqlite3.Connection, table: str) -> list[int]:

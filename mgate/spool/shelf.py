@@ -9,6 +9,8 @@ import msgspec
 
 from mgate.model.entry import Told
 from mgate.spool.hand import Hand
+from mgate.spool.journal import tag_of
+from mgate.spool.kept_filter import KeptFilter
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.queries import decode_row, read, select
 from mgate.spool.recall import Past, Recall, RefKey, nonempty
@@ -50,16 +52,26 @@ class ShelfOnSqlite:
         has_doubt: whether any attempt is in doubt; the same.
     """
 
-    def __init__(self, connection: sqlite3.Connection, past: Past, open_words: OpenWords) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, past: Past, kept: KeptFilter, open_words: OpenWords
+    ) -> None:  # fmt: skip
         self._db = connection
         self._past = past
         self._open_words = open_words
-        self.recall = Recall(connection, past)
+        self.recall = Recall(connection, past, kept, self._last_run, self._bears_run)
         self.ref_buckets: set[int] = set()
         self.op_buckets: set[int] = set()
         self.has_early = self.has_doubt = False
         self.hand = Hand()
         self.refresh()
+
+    def _last_run(self) -> tuple[int, bytes]:
+        found = self._db.execute("SELECT first, sealed FROM journal ORDER BY first DESC LIMIT 1").fetchone()
+        return (0, b"") if found is None else (found[0], tag_of(found[1]))
+
+    def _bears_run(self, first: int, chain: bytes) -> bool:
+        found = self._db.execute("SELECT sealed FROM journal WHERE first = ?", (first,)).fetchone()
+        return found is not None and tag_of(found[0]) == chain
 
     def refresh(self) -> None:
         """Look again at what the tables hold."""

@@ -22,6 +22,7 @@ from mgate.spool import queries
 from mgate.spool.early import drop_early, keep_early, trim_all
 from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
 from mgate.spool.journal import Box, FeedEvent, seal_run, tag_of
+from mgate.spool.kept_filter import KeptFilter
 from mgate.spool.queries import Changes, Removals
 from mgate.spool.recall import Past
 from mgate.spool.schema import migrate
@@ -94,7 +95,7 @@ class SqliteStore:
         self._emptied = 0
         self._same_number = same_number
         self._box = box
-        self._shelf = ShelfOnSqlite(self._db, past, open_words)
+        self._shelf = ShelfOnSqlite(self._db, past, KeptFilter(path), open_words)
         self._now = 0
         self._news = News([], [], journalled=False)
         self._clients: set[str] = set()
@@ -182,6 +183,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """See ``engine.Store``."""
+        self._shelf.recall.close()
         self.checkpoint("TRUNCATE")
         self._db.close()
 
@@ -200,7 +202,10 @@ class SqliteStore:
             raise
         self._now = now
         self._sequence = turn.ledger.next_sequence
-        self._shelf.recall.add([message.ref_tag for message, _ in turn.inserted])
+        if turn.inserted:
+            self._shelf.recall.add(
+                [message.ref_tag for message, _ in turn.inserted], max(message.id for message, _ in turn.inserted)
+            )
         return results
 
     def _failed(self, error: sqlite3.Error) -> StoreFull | StoreBroken:

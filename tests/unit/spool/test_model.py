@@ -85,7 +85,7 @@ class NoPast:
     def buckets(self, file: str) -> int:
         return 0
 
-    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
+    def tags(self, file: str, first: int = 0) -> Iterator[Sequence[bytes]]:
         return iter(())
 
 

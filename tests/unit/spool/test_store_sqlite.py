@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from mgate.model.message import State, TrafficClass
+from mgate.spool import filter as filters
 from mgate.spool import recall, store
 from mgate.spool.engine import NewerSpool, StoreBroken, StoreFull
 from mgate.spool.journal import Box
@@ -16,7 +18,7 @@ from mgate.spool.reader import SqliteReader
 from mgate.spool.rows import KnownRef
 from mgate.spool.schema import FIRST, MIGRATIONS, database_of
 from mgate.spool.store import SqliteStore, connect
-from mgate.spool.verbs import Accept, Clash, Forget, Wake
+from mgate.spool.verbs import Accept, Cancel, Clash, Forget, Wake
 from tests.conformance.player import (
     NOW,
     OK,
@@ -38,7 +40,7 @@ DATABASE = bytes(range(16))
 
 
 class Remembered:
-    """A memory of ended references that a test fills by hand."""
+    """A memory of ended references that a test fills by hand: one file, two references a bucket."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, bytes], KnownRef] = {}
@@ -52,10 +54,10 @@ class Remembered:
         return {key: self.known[key] for key in wanted if key in self.known}
 
     def buckets(self, file: str) -> int:
-        return 7
+        return (len(self.known) + 1) // 2
 
-    def tags(self, file: str) -> Iterator[Sequence[bytes]]:
-        yield [ref for _, ref in self.known]
+    def tags(self, file: str, first: int = 0) -> Iterator[Sequence[bytes]]:
+        yield [ref for _, ref in list(self.known)[2 * first :]]
 
 
 BOX = Box(lambda now: 9, lambda first, period, plain: plain[::-1], lambda first, period, sealed: sealed[::-1])
@@ -373,7 +375,142 @@ def test_what_is_read_in_is_not_asked_of_the_disk_while_the_rest_still_is(
     assert seen == sorted(seen, reverse=True)
     assert seen[0] >= 10
     assert bears == sorted(bears)
-    assert (bears[0], bears[-1]) == (recall.LOOKS // (seen[0] + 7), recall.LOOKS)
+    assert (bears[0], bears[-1]) == (recall.LOOKS // seen[0], recall.LOOKS)
+
+
+# ---- the filter over a restart -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that is worth keeping at once, in chunks of eight references."""
+    monkeypatch.setattr(recall, "WORTH", 1)
+    monkeypatch.setattr(filters, "CHUNK", 8)
+    monkeypatch.setattr(store, "BUCKET", 4)
+
+
+def read_in(player: Player) -> None:
+    while player.store.tend(NOW):
+        pass
+
+
+def known(player: Player, count: int) -> bool:
+    """Whether a reference is recognised, asked without accepting it."""
+    shelf = kind_of(player.store, SqliteStore)._shelf
+    key = ("local", message(count).ref_tag)
+    return key in shelf.refs([key])
+
+
+@pytest.mark.usefixtures("small")
+def test_what_was_read_once_is_not_read_again_after_an_orderly_end(file: File) -> None:
+    player = Player(file.open)
+    read_in(player)
+    player.accept(*(message(count) for count in range(1, 31)))
+    file.store.close()
+    player.reopen()
+    assert file.store._shelf.recall.unread == ([], None)
+    assert all(known(player, count) for count in range(1, 31))
+    assert not known(player, 31)
+
+
+@pytest.mark.usefixtures("small")
+def test_after_a_crash_only_what_came_since_is_read(file: File) -> None:
+    player = Player(file.open)
+    read_in(player)
+    player.accept(*(message(count) for count in range(1, 31)))
+    read_in(player)  # chunks that are full are kept
+    player.accept(*(message(count) for count in range(31, 36)))
+    player.reopen()
+    buckets, _ = file.store._shelf.recall.unread
+    assert 1 <= len(buckets) <= 3
+    assert all(known(player, count) for count in range(1, 36))
+    read_in(player)
+    assert all(known(player, count) for count in range(1, 36))
+    assert not known(player, 36)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("harm", ["gone", "torn", "older"])
+def test_a_kept_filter_that_is_not_whole_is_not_believed(file: File, number: int, harm: str) -> None:
+    player = Player(file.open)
+    read_in(player)
+    chunk = file.path.with_name(f"spool.db-refs-{number:05d}")
+    player.accept(*(message(count) for count in range(1, 19)))
+    file.store._shelf.recall.close()
+    before = chunk.read_bytes()
+    player.accept(*(message(count) for count in range(19, 35)))
+    file.store._shelf.recall.close()
+    match harm:
+        case "gone":
+            chunk.unlink()
+        case "torn":
+            chunk.write_bytes(chunk.read_bytes()[:-1000])
+        case _:
+            chunk.write_bytes(before)
+    player.reopen()
+    assert all(known(player, count) for count in range(1, 35))
+    read_in(player)
+    assert all(known(player, count) for count in range(1, 35))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_spool_that_was_restored_does_not_believe_the_filter_of_its_later_life(file: File) -> None:
+    """Its buckets and ids are given once more: what the filter says of them is of others."""
+    player = Player(file.open)
+    read_in(player)
+    player.accept(message(1))
+    file.drop()
+    old = file.path.read_bytes()
+    player.reopen()
+    read_in(player)
+    player.accept(*(message(count) for count in range(2, 30)))
+    file.store._shelf.recall.close()
+    file.drop()
+    file.path.write_bytes(old)
+    player.reopen()
+    player.accept(*(message(count) for count in range(101, 120)))
+    player.reopen()
+    assert all(known(player, count) for count in (1, *range(101, 120)))
+    assert not known(player, 5)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("seed", range(40))
+def test_no_reference_is_ever_forgotten_whatever_the_order(
+    file: File, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(recall, "REBUILD", 20)
+    chance = Random(seed)
+    player = Player(file.open)
+    live: dict[int, int] = {}
+    last = 0
+    for _ in range(60):
+        match chance.choice(("accept", "accept", "tend", "move", "crash", "end", "keep")):
+            case "accept":
+                new = range(last + 1, last + chance.randint(2, 12))
+                last = new[-1]
+                live.update(zip(new, (one.message for one in player.accept(*map(message, new))), strict=True))
+            case "tend":
+                for _ in range(chance.randint(1, 6)):
+                    player.store.tend(NOW)
+            case "move":
+                for count in chance.sample(sorted(live), len(live) // 2):
+                    head, made = live.pop(count), message(count)
+                    file.past.known["local", made.ref_tag] = KnownRef(head, 1, made.content_tag, State.DELIVERED)
+                    player.commit(Cancel(head, "", "gone"))
+                    (record,) = player.reader.records([head])
+                    player.commit(Forget(((head, record.rows[0].event),)))
+            case "crash":
+                player.reopen()
+            case "end":
+                file.store.close()
+                player.reopen()
+            case _:
+                file.store._shelf.recall.close()
+        missing = [count for count in range(1, last + 1) if not known(player, count)]
+        assert not missing
+        assert not known(player, last + 1)
 
 
 def test_the_filter_is_built_anew_when_much_of_it_may_be_forgotten(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
