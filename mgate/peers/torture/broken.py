@@ -168,9 +168,21 @@ def timers_on_the_wall() -> None:
 
 
 def full_disk_ignored() -> None:
-    """A push that found no room is answered as if it had."""
+    """No push is refused early, and one that found no room is answered as if it had."""
+    from mgate.intake.acceptance import Acceptance  # noqa: PLC0415  # after the reactor
+    from mgate.model.entry import Submission  # noqa: PLC0415  # beside it
+    from mgate.model.ports import Answer  # noqa: PLC0415  # beside it
     from mgate.spool import front, verbs  # noqa: PLC0415  # after the reactor
 
+    door = Acceptance.accept
+
+    def let_in(
+        self: Acceptance, submissions: Sequence[Submission], answer: Callable[[Sequence[Answer]], None]
+    ) -> None:  # fmt: skip
+        self._why_not = str  # broken on purpose: no reason
+        door(self, submissions, answer)
+
+    Acceptance.accept = let_in  # type: ignore[method-assign]  # broken on purpose
     real = front.Front.accept
 
     def accept(

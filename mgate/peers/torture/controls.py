@@ -18,7 +18,10 @@ from mgate.peers.links import BrokeProtocol
 from mgate.peers.torture import verdict
 from mgate.peers.torture.broken import launcher
 from mgate.peers.torture.database import Database
+from mgate.peers.torture.disk import Full
 from mgate.peers.torture.kill import Kill
+from mgate.peers.torture.link import Link
+from mgate.peers.torture.proxy import Fault
 from mgate.peers.torture.stage import Course, Discipline, Say, play
 from mgate.peers.torture.tools import missing
 from mgate.peers.traffic import Mix
@@ -77,8 +80,9 @@ CONTROLS: Final[Mapping[str, Control]] = {
     ),
     "marketing-repeated": Control(_killed_at("submit.after_write"), 6, frozenset((Kind.REPEATED,)), mix=NEVER_REPEATED),
     "lost-link-returned": Control("link", 6, frozenset((Kind.REPEATED,))),
+    "deaf-line-trusted": Control(lambda: Link(faults=(Fault.DEAF,), alone=1.0), 2, words="a dead line"),
     "stopped-without-drain": Control("stop", 4, words="a stop must"),
-    "full-disk-ignored": Control("full", 6, frozenset((Kind.LOST,))),
+    "full-disk-ignored": Control(lambda: Full(left=0), 9, frozenset((Kind.LOST,)), rate=300.0),
     "errors-swallowed": Control("errors", 6, frozenset((Kind.LOST,))),
     "timers-on-the-wall": Control("clock", 2, words="no enquire_link came"),
     "marked-before-commit": Control(

@@ -68,9 +68,16 @@ class _Mounted(Discipline):
 
 
 class Full(_Mounted):
-    """A tmpfs that fills to the last octets, or to where new messages must be refused early; then it is freed."""
+    """A tmpfs that fills to the last octets, or to where new messages must be refused early; then it is freed.
+
+    ``left``: octets that are left at most when it is filled to the brim.
+    """
 
     name = "full"
+
+    def __init__(self, left: int = 512 << 10) -> None:
+        super().__init__()
+        self._left = left
 
     def mount(self, stage: Stage, spool: Path) -> None:
         """A tmpfs."""
@@ -81,7 +88,7 @@ class Full(_Mounted):
         chance = stage.random
         await stage.spend(chance.uniform(0.1, 1.0))
         brim = number % 3 != 0
-        _fill(self.folder / "filler", chance.randint(0, 512 << 10) if brim else chance.randint(1, 15) * MIB)
+        _fill(self.folder / "filler", chance.randint(0, self._left) if brim else chance.randint(1, 15) * MIB)
         await stage.spend(chance.uniform(0.5, 3.0))
         stage.must_live()
         (self.folder / "filler").unlink()

@@ -1,10 +1,11 @@
 """The operator's side breaks: dropped, reset, half-open, silent, deaf, slow, refused; one bind, or all of them.
 
 A fault is lifted after a while, and what was held back flows on; or it ends as such things do, by a reset; or, one time
-in twenty, it is left until the daemon itself gives the connection up, which it must within half a minute.
+in seven, a line that is silent one way or both is left until the daemon itself gives it up, which must not take long.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from mgate.peers.torture.proxy import Fault, Proxy
@@ -24,12 +25,19 @@ _LEFT_ALONE: Final = frozenset((Fault.HALF_OPEN, Fault.SILENT, Fault.DEAF))
 
 
 class Link(Discipline):
-    """See the module. ``longest``: of a fault that is lifted, seconds."""
+    """See the module.
+
+    Args:
+        longest: of a fault that is lifted, seconds.
+        faults: to choose from; alone: the share of those that can be left alone which is.
+    """
 
     name = "link"
 
-    def __init__(self, longest: float = 3.0) -> None:
+    def __init__(self, longest: float = 3.0, faults: Sequence[Fault] = tuple(Fault), alone: float = 0.15) -> None:
         self._longest = longest
+        self._faults = faults
+        self._alone = alone
         self._proxy: Proxy | None = None
         self._slowest = self._latest = 0.0
 
@@ -48,12 +56,12 @@ class Link(Discipline):
         proxy, chance = self._the_proxy, stage.random
         await self._bound(stage)
         await stage.spend(chance.uniform(0.05, 0.6))
-        fault = chance.choice(list(Fault))
+        fault = chance.choice(self._faults)
         some = chance.random() < 0.5
         before = proxy.standing
         struck = proxy.strike(fault, lambda pipes: pipes[: 1 if some else len(pipes)])
         stage.deeds[f"{fault.value}, {'one bind' if struck < before else 'all binds'}"] += 1
-        if fault in _LEFT_ALONE and chance.random() < 0.05:
+        if fault in _LEFT_ALONE and chance.random() < self._alone:
             await self._left_alone(stage, struck)
         else:
             await stage.spend(chance.expovariate(1.5) % self._longest)
