@@ -3,8 +3,8 @@
 Additive increase, multiplicative decrease, as TCP shares a line (Chiu and Jain 1989): it finds what the operator takes
 now, without knowing it. Many answers that ask at once are about one moment, so the rate is halved once in ``_DEAF``
 seconds at most. It comes back by a twentieth of the full rate a second, after ``_CALM`` seconds without such an answer:
-from the least to the full in less than half a minute. What is halved is what really left, if that was less than the
-rate: half of an unused rate would slow nothing down.
+from the least to the full in less than half a minute. What is halved first is what really left, if that was less than
+the rate: half of an unused rate would slow nothing down.
 
 Where the configuration gives no rate, the full one is what left in the second before the first such answer, and once
 it is reached again there is no limit again.
@@ -52,9 +52,8 @@ class Throttle(NamedTuple):
         if self.ceiling and now < self.halved_at + _DEAF:
             return self
         slow = self.recovered(now)
-        left = max(measured, 1.0)
-        ceiling = slow.ceiling or slow.full or left
-        before = min(slow.rate if slow.ceiling else ceiling, left)
+        ceiling = slow.ceiling or slow.full or max(measured, 1.0)
+        before = slow.rate if slow.ceiling else min(ceiling, max(measured, 1.0))
         return Throttle(self.full, ceiling, max(before / 2, _least(ceiling)), now, now)
 
     def recovered(self, now: float) -> Throttle:

@@ -163,6 +163,7 @@ class Table:
 
     Attributes:
         registers: of routes whose senders are registered; any other route takes every sender.
+        asks_country: whether any rule looks at the country.
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class Table:
         self._tags = Field([strip.rule.tags for strip in strips])
         self._prefixes = Field([strip.prefixes for strip in strips])
         self._countries = Field([strip.rule.countries for strip in strips])
+        self.asks_country = bool(self._countries)
         self._networks = Field([strip.rule.networks for strip in strips])
         self._lengths = sorted({len(prefix) for strip in strips for prefix in strip.prefixes})
         self._edges, self._week = _week([strip.rule.times for strip in strips])
