@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, groupby
@@ -400,8 +400,18 @@ class HistoryReader:
         except FileNotFoundError:
             return []
         except sqlite3.DatabaseError as error:
-            self._on_damaged(path, error)
+            if not _unbegun(path):
+                self._on_damaged(path, error)
             return []
+
+
+def _unbegun(path: Path) -> bool:
+    """Whether a file has no block and not all its tables: a power cut came before its first commit, or it is just being
+    made. Nothing is lost by it, for nothing was moved there; who writes to it next makes the rest."""
+    with suppress(sqlite3.DatabaseError), closing(_reading(path)) as file:
+        tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master")}
+        return "tag" not in tables and ("block" not in tables or not file.execute("SELECT id FROM block").fetchone())
+    return False
 
 
 def _rest(path: Path) -> tuple[int, int] | None:

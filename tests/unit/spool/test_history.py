@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -258,6 +259,32 @@ def test_a_damaged_file_is_told_and_the_others_still_answer(tmp_path: Path, writ
     assert ids(reader.by_tag([(8, tag), (7, tag)], 5)) == [1]
     assert reader.by_id(NOW + 1, [8, 7]) is not None
     assert damage.told == [("period-00000008.db", sqlite3.DatabaseError)] * 2
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["", "PRAGMA user_version = 1", "CREATE TABLE block (id INTEGER PRIMARY KEY, first, last, stories, sealed)"],
+)
+def test_a_file_that_a_power_cut_left_before_its_first_block_is_empty_and_not_damaged(
+    tmp_path: Path, writer: HistoryWriter, left: str
+) -> None:
+    with closing(sqlite3.connect(story_file(tmp_path, 7))) as file:
+        file.executescript(left)
+    reader = HistoryReader(tmp_path, PlainBox(), never)
+    assert reader.by_id(NOW + 1, [7]) is None
+    assert reader.by_tag([(7, ref(1))], 10) == []
+    assert reader.blocks(7, 0, NOW * 2) == []
+    writer.put([ending(1)], NOW)
+    assert ids(reader.by_tag([(7, ref(1))], 10)) == [1]
+
+
+def test_blocks_without_their_tags_are_damage(tmp_path: Path, writer: HistoryWriter) -> None:
+    writer.put([ending(1)], NOW)
+    with closing(sqlite3.connect(story_file(tmp_path, 7))) as file:
+        file.execute("DROP TABLE tag")
+    damage = Damage()
+    assert HistoryReader(tmp_path, PlainBox(), damage).by_tag([(7, ref(1))], 10) == []
+    assert damage.told == [("period-00000007.db", sqlite3.OperationalError)]
 
 
 def test_a_damaged_block_is_told_and_the_others_still_answer(tmp_path: Path, writer: HistoryWriter) -> None:
