@@ -108,6 +108,14 @@ class Owner(Protocol):
         """A bind opened, closed, was paused or resumed."""
 
 
+_VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
+
+
+def credentials_of(sms: Sms, password: Secret) -> Credentials:
+    """What a bind of this account says of us."""
+    return Credentials(sms.system_id, password, sms.system_type, _VERSIONS[sms.profile.connection.version])
+
+
 class Bind:
     """One configured bind of an account.
 
@@ -122,7 +130,7 @@ class Bind:
         self.index = index
         self.counts = BindCounts()
         self._sms = sms
-        self._credentials = Credentials(sms.system_id, password, sms.system_type)
+        self._credentials = credentials_of(sms, password)
         self._owner = owner
         self._spacing = spacing
         self._clock = clock
@@ -217,7 +225,7 @@ class Bind:
         def begin(_: object) -> None:
             if self._over:
                 return
-            self._credentials = Credentials(self._sms.system_id, password, self._sms.system_type)
+            self._credentials = credentials_of(self._sms, password)
             self._dial.endpoint = endpoint
             self._resting = self._stopping = False
             self._failures, self._refusal, self._last_error, self._throttle = 0, None, "", 0.0
@@ -376,7 +384,10 @@ class Bind:
     def _new_link(self) -> Link:
         self._told = set()
         session: Session[Outgoing] = Session(
-            self._credentials, enquire_every=self._sms.enquire_link, response_limit=self._sms.response_limit
+            self._credentials,
+            enquire_every=self._sms.enquire_link,
+            response_limit=self._sms.response_limit,
+            profile=self._sms.profile,
         )
         self._link = Link(session, self._clock, self._heard, self._gone)
         return self._link

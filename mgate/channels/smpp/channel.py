@@ -12,11 +12,12 @@ from mgate.channels.smpp.bind import Bind, BindStatus, Results
 from mgate.channels.smpp.events import Arrival
 from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
+from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.reconnect import Spacing
-from mgate.channels.smpp.rendering import Rendering, entry_of
+from mgate.channels.smpp.rendering import Rendering
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
-from mgate.model.outcome import Outcome, Rejected
+from mgate.model.outcome import Accepted, Outcome, Rejected
 from mgate.model.ports import Channel, Outcomes, Receiver
 from mgate.telemetry import Log
 
@@ -41,6 +42,7 @@ class SmppChannel(Channel):
         self._open: tuple[int, ...] = ()
         self._trusted: tuple[int, ...] = ()
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
+        self.reception = Reception(sms.route, sms.profile)
         self._spacing = Spacing(sms.reconnect_min)
         self._password, self._endpoint = password, endpoint
         self._clock, self._chance, self._log = clock, chance, log
@@ -115,6 +117,8 @@ class SmppChannel(Channel):
     def apply(self, sms: Sms, password: Secret, endpoint: IStreamClientEndpoint) -> None:
         """Go on by these settings, with as many binds at least. What concerns signing on holds for binds that are new,
         and for others from ``renew`` on; what concerns a connection, from its next one."""
+        if sms.profile != self._sms.profile:
+            self.reception = Reception(sms.route, sms.profile)
         self._sms, self._password, self._endpoint = sms, password, endpoint
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
         self._spacing.apply(sms.reconnect_min)
@@ -165,6 +169,8 @@ class SmppChannel(Channel):
 
     def ended(self, results: Results) -> None:
         """Attempts ended."""
+        if self.reception.ids.learning:
+            self.reception.ids.sent(outcome.operator_id for _, outcome in results if isinstance(outcome, Accepted))
         self._outcomes.ended(self.name, results)
 
     def late(self, results: Results) -> None:
@@ -173,7 +179,8 @@ class SmppChannel(Channel):
 
     def arrived(self, link: Link, arrivals: Sequence[Arrival]) -> None:
         """Keep what came, and answer only then; what could not be kept, the operator shall send again."""
-        entries = [entry_of(self.name, arrival) for arrival in arrivals]
+        entry = self.reception.entry
+        entries = [entry(arrival) for arrival in arrivals]
         self._receiver.receive(entries, lambda kept: link.answer(arrivals, ESME_ROK if kept else ESME_RX_T_APPN))
 
     def changed(self) -> None:

@@ -25,7 +25,7 @@ class Late(NamedTuple, Generic[Token]):
 class Pause(NamedTuple):
     """The operator asks to slow down: submit nothing for a while, and how long is the caller's business.
 
-    `reason` is `ESME_RTHROTTLED`, `ESME_RMSGQFUL` or `ESME_RSYSERR`; nothing else pauses a bind.
+    `reason` is a status by name that the operator's profile calls `throttled`; nothing else pauses a bind.
     """
 
     reason: str

@@ -5,11 +5,12 @@ fields missing, empty or in another order, dates of any length, words of their o
 reference), everything else is taken when it is there, and a word that nobody knows leaves the message open.
 
 A receipt must be marked as one: by a message type in esm_class (section 5.2.12) or by the TLVs receipted_message_id or
-message_state. Text alone proves nothing, because a customer can type it.
+message_state. Text alone proves nothing, because a customer can type it; only for an operator whose profile says that
+it marks none, a text that says both an id and a state is believed.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -118,15 +119,24 @@ _USUAL: Final = re.compile(
     re.IGNORECASE,
 )
 _USUAL_NAMES: Final = ("id", "submitdate", "donedate", "stat", "err")
+_NAMES: Final = {"state": "stat", "error": "err", "submitted": "submitdate", "done": "donedate"}
 
 
-def read_receipt(message: DeliverSm) -> ReceiptRead | NotAReceipt | Unreadable:
-    """Reads a deliver_sm or data_sm as a receipt. It raises nothing."""
-    tlvs, kind = message.tlvs, message.esm_class & _TYPE
-    marked = kind & (_RECEIPT | _INTERMEDIATE) or kind == _ACKNOWLEDGEMENT
-    if not marked and TLV_RECEIPTED_MESSAGE_ID not in tlvs and TLV_MESSAGE_STATE not in tlvs:
+def read_receipt(
+    message: DeliverSm, fields: Mapping[str, str] | None = None, *, unmarked: bool = False
+) -> ReceiptRead | NotAReceipt | Unreadable:
+    """Reads a deliver_sm or data_sm as a receipt. It raises nothing.
+
+    Args:
+        fields: what its text says, when somebody has read it (`id`, `state`, `error`, `submitted`, `done`).
+        unmarked: this operator may leave out every mark; then the text itself must say an id and a state.
+    """
+    tlvs, marked = message.tlvs, _marked(message)
+    if not (marked or unmarked):
         return NotAReceipt()
-    fields = _fields(message)
+    fields = _fields(message) if fields is None else {_NAMES.get(name, name): text for name, text in fields.items()}
+    if not (marked or (fields.get("id") and fields.get("stat"))):
+        return NotAReceipt()
     text_id = _short(fields.get("id", ""), _LONGEST_ID)
     tlv_id = _short(tlvs.get(TLV_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip(), _LONGEST_ID)
     reference = tlvs.get(TLV_USER_MESSAGE_REFERENCE, b"")
@@ -146,6 +156,12 @@ def read_receipt(message: DeliverSm) -> ReceiptRead | NotAReceipt | Unreadable:
         numbers=tuple(filter(None, (message.source.digits, message.destination.digits))),
         truncated=tlvs.truncated,
     )
+
+
+def _marked(message: DeliverSm) -> bool:
+    kind = message.esm_class & _TYPE
+    by_type = kind & (_RECEIPT | _INTERMEDIATE) or kind == _ACKNOWLEDGEMENT
+    return bool(by_type) or TLV_RECEIPTED_MESSAGE_ID in message.tlvs or TLV_MESSAGE_STATE in message.tlvs
 
 
 # ---- the usual form, at once ---------------------------------------------------------------------------------------
@@ -201,6 +217,11 @@ def usual_receipt(body: bytes) -> UsualReceipt | None:
         numbers = tuple(filter(None, numbers))
     reference = int.from_bytes(number, "big") if number else -1
     return _new(UsualReceipt, (ids, told, reason, reference, numbers))
+
+
+def no_receipt(_: bytes) -> UsualReceipt | None:
+    """In the place of `usual_receipt`, for an operator that writes in another way."""
+    return None
 
 
 @lru_cache(maxsize=4096)
@@ -273,7 +294,7 @@ def _readings(message: DeliverSm) -> Iterator[str]:
 
 # ---- ids -----------------------------------------------------------------------------------------------------------
 
-_is_hex: Final = re.compile(r"[0-9a-f]+").fullmatch
+is_hex: Final = re.compile(r"[0-9a-f]+").fullmatch
 
 
 class Pairing(Enum):
@@ -290,7 +311,7 @@ def canonical_id(given: str) -> str:
     Ids with other characters (UUIDs, prefixes) are only folded. No width is too great: these are texts, not integers.
     """
     folded = given.strip().lower()
-    return (folded.lstrip("0") or "0") if _is_hex(folded) else folded
+    return (folded.lstrip("0") or "0") if is_hex(folded) else folded
 
 
 def id_forms(given: str, pairing: Pairing | None = None) -> tuple[str, ...]:
@@ -305,7 +326,7 @@ def id_forms(given: str, pairing: Pairing | None = None) -> tuple[str, ...]:
     one pairing explains (`pairing_of`), and hand it in from then on. With it there are no collisions.
     """
     same = given.strip().lower()
-    if not _is_hex(same):
+    if not is_hex(same):
         return (same,)
     same = same.lstrip("0") or "0"
     if pairing is None:

@@ -1,4 +1,4 @@
-"""A part on its way out, as a submit_sm; and what came in, as an entry. Pure.
+"""A part on its way out, as a submit_sm. Pure.
 
 What is peculiar about an operator its profile says (`config.operators`). Unless it says else, a sender's type (SMPP
 3.4, sections 5.2.5 and 5.2.6) follows from its look: a name is alphanumeric (5/0); a number with a plus sign, or of
@@ -16,22 +16,18 @@ from functools import lru_cache
 from typing import Final
 
 from mgate.channels.smpp.alphabets import UDHI, write
-from mgate.channels.smpp.events import Arrival
 from mgate.channels.smpp.pdu import (
     ESME_RINVDSTADR,
     ESME_RINVSRCADR,
     TLV_MESSAGE_PAYLOAD,
     Address,
-    DeliverSm,
     PduError,
     SubmitTemplate,
     pack_message_reference,
     pack_tlv,
     status_name,
 )
-from mgate.channels.smpp.receipt import ReceiptRead, UsualReceipt, read_receipt
 from mgate.config.operators import GENERIC, Numbers, Profile
-from mgate.model.entry import Entry, Inbound, Receipt
 from mgate.model.message import Outgoing, concatenation_reference
 from mgate.model.outcome import Rejected
 from mgate.policy.segments import Alphabet, Segments, TooLong, split, split_ucs2, udh
@@ -252,18 +248,3 @@ class Rendering:
     def forget(self) -> None:
         """Drop the text that the last message left here: an otp must not outlive its message in memory."""
         self._text, self._octets, self._coding = "", (b"",), self._gsm7_coding
-
-
-def entry_of(account: str, arrival: Arrival) -> Entry:
-    """What a deliver_sm or data_sm says. What cannot be read, or is no receipt, is kept whole as it came."""
-    message = arrival.message
-    if isinstance(message, UsualReceipt):
-        ids, told, reason, reference, numbers = message
-        return Receipt(account, ids, told, reason, reference, numbers)
-    if isinstance(message, DeliverSm):
-        read = read_receipt(message)
-        if isinstance(read, ReceiptRead):
-            reference = read.user_message_reference
-            return Receipt(account, read.ids(), read.told, read.reason, reference, read.numbers)
-        return Inbound(account, message.source.digits, arrival.body)
-    return Inbound(account, "", arrival.body)

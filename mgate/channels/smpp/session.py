@@ -43,12 +43,12 @@ from mgate.channels.smpp.events import (
     Turn,
 )
 from mgate.channels.smpp.pdu import Frame, Framer, PduError
-from mgate.channels.smpp.receipt import usual_receipt
+from mgate.channels.smpp.receipt import no_receipt, usual_receipt
+from mgate.channels.smpp.verdicts import slows, verdict
+from mgate.config.operators import GENERIC, Profile
 from mgate.model.message import Secret
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
+from mgate.model.outcome import Accepted, NotWritten, Outcome, Rejected, Uncertain
 
-# Surely not taken, and nothing is wrong with the message: these pause the bind and burn no attempt.
-WEATHER: Final = frozenset({pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL, pdu.ESME_RSYSERR})
 _SUBMIT_SM_RESP, _DELIVER_SM = pdu.SUBMIT_SM_RESP, pdu.DELIVER_SM  # the two that come thousands of times a second
 _BIND_REFUSALS: Final = {
     pdu.ESME_RALYBND: Refusal.ALREADY_BOUND,
@@ -83,7 +83,8 @@ class Credentials(NamedTuple):
 class Session(Generic[Token]):
     """One transceiver session. After every call write what `take` gives; wake `expire` at `next_deadline`.
 
-    `enquire_every` and `response_limit` are seconds. `first_sequence` is for tests of the wrap.
+    `enquire_every` and `response_limit` are seconds; `profile` says what the operator's statuses mean, and whether its
+    receipts may be in the usual form. `first_sequence` is for tests of the wrap.
     """
 
     def __init__(
@@ -92,11 +93,14 @@ class Session(Generic[Token]):
         *,
         enquire_every: float = 30.0,
         response_limit: float = 10.0,
+        profile: Profile = GENERIC,
         first_sequence: int = 1,
     ) -> None:
         self._credentials = credentials
         self._enquire_every = enquire_every
         self._response_limit = response_limit
+        self._profile = profile
+        self._usual = usual_receipt if profile.receipts.dialect == "standard" else no_receipt
         self._state = SessionState.CLOSED
         self._opened = False
         self._submits_leave = False
@@ -272,7 +276,7 @@ class Session(Generic[Token]):
             self._heard_at = now
             if self._enquire_limit is not None and any(fields[0] & pdu.RESPONSE for fields in frames):
                 self._enquire_limit = None
-        waiting, unwritten, accepted = self._waiting, self._unwritten, turn.results.append
+        waiting, unwritten, accepted, usual = self._waiting, self._unwritten, turn.results.append, self._usual
         for fields in frames:
             command, status, sequence, body = fields
             if command == _SUBMIT_SM_RESP:
@@ -281,7 +285,7 @@ class Session(Generic[Token]):
                     accepted((waiting.pop(sequence), Accepted(pdu.parse_message_id(body))))
                 else:
                     self._submit_answered(turn, Frame(*fields))
-            elif command == _DELIVER_SM and (receipt := usual_receipt(body)) is not None:
+            elif command == _DELIVER_SM and (receipt := usual(body)) is not None:
                 self._malformed = 0
                 self._keep(turn, _new(Arrival, (command, sequence, receipt, body)))
             elif command & pdu.RESPONSE:
@@ -305,12 +309,10 @@ class Session(Generic[Token]):
 
     def _outcome(self, turn: Turn[Token], frame: Frame) -> Outcome:
         """What a submit's response says of it. An unreadable id is no reason to doubt that the operator took it."""
-        if frame.status in WEATHER:
-            reason = pdu.status_name(frame.status)
-            turn.pause = Pause(reason)
-            return Deferred(reason)
         if frame.status:
-            return Rejected(pdu.status_name(frame.status))
+            if slows(frame.status, self._profile):
+                turn.pause = Pause(pdu.status_name(frame.status))
+            return verdict(frame.status, self._profile)
         try:
             operator_id = pdu.parse_message_id(frame.body)
         except PduError as error:
@@ -343,16 +345,18 @@ class Session(Generic[Token]):
         """An open submit was answered by generic_nack, which says that it was not taken, or by nonsense."""
         token = self._waiting.pop(frame.sequence)
         if frame.command == pdu.GENERIC_NACK:
-            outcome = self._outcome(turn, frame) if frame.status in WEATHER else None
-            nacked = Rejected(f"generic_nack {pdu.status_name(frame.status)}")
-            turn.results.append((token, outcome or nacked))
+            outcome: Outcome = Rejected(f"generic_nack {pdu.status_name(frame.status)}")
+            if frame.status and slows(frame.status, self._profile):
+                outcome = self._outcome(turn, frame)
+            turn.results.append((token, outcome))
             return
         self._bury(frame.sequence, token)
         turn.results.append((token, Uncertain("nonsense_answer", link_alive=True)))
         turn.others.append(Noted(Note.MISFIT_RESPONSE, f"submit_sm answered by {pdu.command_name(frame.command)}"))
 
     def _bind_answered(self, turn: Turn[Token], frame: Frame) -> None:
-        if frame.command == pdu.BIND_TRANSCEIVER_RESP and frame.status == pdu.ESME_ROK:
+        bound_already = frame.status == pdu.ESME_RALYBND and self._profile.quirks.already_bound_is_bound
+        if frame.command == pdu.BIND_TRANSCEIVER_RESP and (frame.status == pdu.ESME_ROK or bound_already):
             self._state = SessionState.BOUND
             self._limit = None
             name, version, _ = pdu.parse_bind_resp(frame.body)

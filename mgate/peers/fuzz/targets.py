@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from mgate.channels.smpp import events, framing, pdu, receipt, rendering, session
+from mgate.channels.smpp import events, framing, pdu, receipt, reception, session
 from mgate.intake import lines, quick, request
 from mgate.intake.client import PushClient
 from mgate.model.entry import Submission
@@ -121,8 +121,8 @@ def run_receipt(case: bytes) -> int:
             raise Broken("a field is longer than it may be")
     elif usual is not None:
         raise Broken("the short cut reads a receipt where none is")
-    entry = rendering.entry_of("op-a", events.Arrival(pdu.DELIVER_SM, 1, message, body))
-    if usual is not None and entry != rendering.entry_of("op-a", events.Arrival(pdu.DELIVER_SM, 1, usual, body)):
+    entry = reception.Reception("op-a").entry(events.Arrival(pdu.DELIVER_SM, 1, message, body))
+    if usual is not None and entry != reception.Reception("op-a").entry(events.Arrival(pdu.DELIVER_SM, 1, usual, body)):
         raise Broken("the short cut leads to another entry")
     return 2  # it was read twice
 

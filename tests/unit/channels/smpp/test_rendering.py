@@ -3,7 +3,8 @@ import pytest
 from mgate.channels.smpp import pdu
 from mgate.channels.smpp.events import Arrival
 from mgate.channels.smpp.pdu import Address, PduError, SubmitSm
-from mgate.channels.smpp.rendering import Rendering, entry_of, relative_validity, source_address
+from mgate.channels.smpp.reception import Reception
+from mgate.channels.smpp.rendering import Rendering, relative_validity, source_address
 from mgate.model.entry import Inbound, Receipt, Told
 from mgate.model.message import Outgoing, Secret, TrafficClass
 from mgate.model.outcome import Rejected
@@ -119,7 +120,7 @@ def arrival(esm_class: int, text: bytes) -> Arrival:
 
 def test_a_receipt_becomes_an_entry_of_its_account() -> None:
     text = b"id:00Ab sub:001 dlvrd:001 submit date:2611220510 done date:2611220511 stat:UNDELIV err:011 text:"
-    entry = entry_of("sms:op-a", arrival(0x04, text))
+    entry = Reception("sms:op-a").entry(arrival(0x04, text))
     assert isinstance(entry, Receipt)
     assert (entry.account, entry.told, entry.reason) == ("sms:op-a", Told.UNDELIVERED, "UNDELIV err:011")
     assert entry.ids[0] == "ab"
@@ -128,11 +129,11 @@ def test_a_receipt_becomes_an_entry_of_its_account() -> None:
 
 def test_a_customers_words_are_kept_as_they_came() -> None:
     came = arrival(0, b"STOP")
-    assert entry_of("sms:op-a", came) == Inbound("sms:op-a", "375291110001", came.body)
+    assert Reception("sms:op-a").entry(came) == Inbound("sms:op-a", "375291110001", came.body)
 
 
 def test_a_receipt_that_names_no_message_and_a_broken_pdu_are_kept_raw() -> None:
     nameless = arrival(0x04, b"stat:DELIVRD")
-    assert isinstance(entry_of("sms:op-a", nameless), Inbound)
+    assert isinstance(Reception("sms:op-a").entry(nameless), Inbound)
     broken = Arrival(pdu.DELIVER_SM, 8, PduError(2, "cut"), b"\0")
-    assert entry_of("sms:op-a", broken) == Inbound("sms:op-a", "", b"\0")
+    assert Reception("sms:op-a").entry(broken) == Inbound("sms:op-a", "", b"\0")

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +24,11 @@ from mgate.channels.smpp.events import (
 from mgate.channels.smpp.pdu import Address, Frame, Framer
 from mgate.channels.smpp.receipt import UsualReceipt
 from mgate.channels.smpp.session import Credentials, Session, SessionState
+from mgate.config.operators import GENERIC, Profile
+from mgate.config.statuses import STATUSES
 from mgate.model.message import Secret
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Outcome, Rejected, Uncertain
+from mgate.policy.step import backs_off
 
 WHO = Credentials("example", Secret("not-a-real-secret"), "bank")
 CUSTOMER, BANK = Address(1, 1, "375291110001"), Address(5, 0, "ExampleBank")
@@ -192,7 +196,7 @@ def test_all_answers_of_one_read_come_as_one_batch_before_anything_else() -> Non
     )  # fmt: skip
     ended, pause, noted, arrived = events
     expected: list[tuple[str, Outcome]] = [
-        ("a", Accepted("1")), ("b", Deferred("ESME_RTHROTTLED")), ("c", Rejected("status 0x00000400")),
+        ("a", Accepted("1")), ("b", Deferred("ESME_RTHROTTLED")), ("c", Deferred("status 0x00000400")),
     ]  # fmt: skip
     assert ended == Ended(expected)
     assert pause == Pause("ESME_RTHROTTLED")
@@ -207,9 +211,63 @@ def test_every_status_is_an_outcome_and_none_costs_the_link() -> None:  # [26] [
         ended, *rest = desk.hear(pdu.HEADER.pack(16, pdu.SUBMIT_SM_RESP, status, sequence))
         name = pdu.status_name(status)
         weather = status in {0x58, 0x14, 0x08}
-        assert ended == Ended([("a", Deferred(name) if weather else Rejected(name))])
+        final = status in STATUSES.values() and not weather and status != pdu.ESME_RX_T_APPN
+        assert ended == Ended([("a", Rejected(name) if final else Deferred(name))])
         assert rest == ([Pause(name)] if weather else [])
     assert desk.session.state is SessionState.BOUND
+
+
+def by_errors(**words: str) -> Profile:
+    return msgspec.structs.replace(GENERIC, errors=tuple((STATUSES[name], word) for name, word in words.items()))
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "pauses"),
+    [
+        ("final", Rejected("ESME_RSUBMITFAIL"), False),
+        ("later", Deferred("ESME_RSUBMITFAIL"), False),
+        ("throttled", Deferred("throttled by ESME_RSUBMITFAIL"), True),
+        ("other_route", Elsewhere("ESME_RSUBMITFAIL", "other_route"), False),
+        ("quota", Elsewhere("ESME_RSUBMITFAIL", "quota"), False),
+        ("foreign_network", Elsewhere("ESME_RSUBMITFAIL", "foreign_network"), False),
+        ("blocked_subscriber", Rejected("blocked_subscriber ESME_RSUBMITFAIL"), False),
+    ],
+)
+def test_the_profile_says_what_a_status_means(word: str, outcome: Outcome, pauses: bool) -> None:  # [26] [27]
+    desk = Desk(profile=by_errors(ESME_RSUBMITFAIL=word)).bind()
+    (sequence,) = desk.submit("a")
+    ended, *rest = desk.hear(RESP(sequence, STATUSES["ESME_RSUBMITFAIL"], ""))
+    assert ended == Ended([("a", outcome)])
+    assert rest == ([Pause("ESME_RSUBMITFAIL")] if pauses else [])
+
+
+def test_a_throttle_that_the_profile_calls_late_weather_backs_off_and_does_not_come_again_at_once() -> None:
+    desk = Desk(profile=by_errors(ESME_RSYSERR="later")).bind()
+    (sequence,) = desk.submit("a")
+    assert desk.hear(RESP(sequence, pdu.ESME_RSYSERR, "")) == [Ended([("a", Deferred("later ESME_RSYSERR"))])]
+    assert backs_off("later ESME_RSYSERR")
+    assert not backs_off("throttled by ESME_RSUBMITFAIL")
+
+
+def test_already_bound_is_a_bind_only_where_the_profile_says_so() -> None:  # [36]
+    quirks = msgspec.structs.replace(GENERIC.quirks, already_bound_is_bound=True)
+    refusal = pdu.pack_bind_resp(pdu.BIND_TRANSCEIVER, 1, pdu.ESME_RALYBND, "")
+    for profile, state in (
+        (GENERIC, SessionState.CLOSED),
+        (msgspec.structs.replace(GENERIC, quirks=quirks), SessionState.BOUND),
+    ):
+        desk = Desk(profile=profile)
+        desk.session.open(desk.now)
+        desk.session.take()
+        desk.hear(refusal)
+        assert desk.session.state is state
+
+
+def test_an_operator_with_a_dialect_of_its_own_is_never_read_in_the_usual_form() -> None:
+    receipts = msgspec.structs.replace(GENERIC.receipts, dialect="tlv")
+    desk = Desk(profile=msgspec.structs.replace(GENERIC, receipts=receipts)).bind()
+    (arrived,) = desk.hear(a_receipt(5))
+    assert isinstance(arrived.arrivals[0].message, pdu.DeliverSm)
 
 
 @pytest.mark.parametrize(
