@@ -70,7 +70,7 @@ def measure(rows: Sequence[Row], given: argparse.Namespace, folder: Path, consol
         place.mkdir()
         console.print(f"{row.name}: {row.meaning}", highlight=False)
         tell = _Teller(console)
-        setting = Setting(place, given.quick, given.messages, given.one_by_one, profiler, results, tell)
+        setting = Setting(place, given.quick, given.messages, given.days, given.one_by_one, profiler, results, tell)
         try:
             missing = [name for name in row.needs if name not in results]
             if missing:
@@ -119,6 +119,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="say what each row does, and end")
     parser.add_argument("--quick", action="store_true", help="a few seconds each: whether they work, no measurement")
     parser.add_argument("--messages", type=int, default=0, help="messages of each row, instead of its own number")
+    parser.add_argument("--days", type=int, default=0, help="history: days, instead of its own number")
     parser.add_argument("--one-by-one", action="store_true", help="operators: the accounts after one another")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write what --json wrote as Markdown, and end")

@@ -18,6 +18,7 @@ class Setting:
         folder: empty, on the disk that is measured.
         quick: a few seconds, to see that it works; its figures are no measurement.
         messages: how many, instead of the row's own number; 0: its own.
+        days: of history, instead of the row's own number; 0: its own.
         one_by_one: accounts after one another that would run at once.
         profiler: looks into the daemon while it works, or not.
         earlier: results of this run by row, of the rows that this one `needs` at least.
@@ -27,6 +28,7 @@ class Setting:
     folder: Path
     quick: bool = False
     messages: int = 0
+    days: int = 0
     one_by_one: bool = False
     profiler: Profiler | None = None
     earlier: Mapping[str, Result] = field(default_factory=dict)

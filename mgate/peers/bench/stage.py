@@ -147,6 +147,11 @@ class House:
         if self.daemon.stop():
             raise self.daemon.fault("did not end well")
 
+    def spent(self) -> float:
+        """The CPU that the daemon has used since its start, seconds."""
+        so_far = spent(self.daemon)
+        return so_far.user + so_far.system
+
     def peak(self) -> int:
         """The daemon's most memory since its start, bytes."""
         return spent(self.daemon).peak
