@@ -57,11 +57,23 @@ class Record(NamedTuple):
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """A change of a message's state: on which route, which event, and milliseconds after its acceptance."""
+    """A change of a message's state: on which route, which event, and milliseconds after its acceptance.
+
+    Attributes:
+        took: milliseconds since its first part was last on its way out; 0 when it never was.
+    """
 
     route: str
     event: str
     after: int
+    traffic: TrafficClass
+    took: int
+
+
+def told_of(row: Row, event: JournalRow) -> Told:
+    """What an event of a message says; ``row``: its first part."""
+    took = event.at - row.tries[-1].leased if row.tries else 0
+    return Told(row.route, event.event, event.at - row.created, row.traffic, took)
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):

@@ -15,7 +15,7 @@ import msgspec
 from mgate.model.message import ENDED, Fate, State
 from mgate.model.ready import Ask, Header, Mark, Ready
 from mgate.policy.classes import RULES
-from mgate.spool.engine import Count, Ending, News, Queued, Record, StoredEvents, Told, Waiting
+from mgate.spool.engine import Count, Ending, News, Queued, Record, StoredEvents, Waiting, told_of
 from mgate.spool.lifecycle import fold_parts
 from mgate.spool.rows import Attempt, Early, Found, Head, Hit, KnownRef, Row
 from mgate.spool.story import ending_of
@@ -78,7 +78,7 @@ class MemoryStore:
                 self._dead.pop((bury.client, bury.feed, first), None)
         self._set_timers(turn)
         over = [self._ending(head) for head in turn.ledger.over]
-        told = [Told(row.route, told.event, told.at - row.created) for row, told in turn.ledger.journal]
+        told = [told_of(row, event) for row, event in turn.ledger.journal]
         self._news = News(told, over, journalled=bool(turn.ledger.journal or turn.inbound))
         for head, event in turn.forgotten:
             if head in self.rows and self.rows[head].event == event:

@@ -20,7 +20,7 @@ import msgspec
 
 from mgate.spool import queries
 from mgate.spool.early import drop_early, keep_early, trim_all
-from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told
+from mgate.spool.engine import Ending, News, StoreBroken, StoreFull, Told, told_of
 from mgate.spool.journal import Box, FeedEvent, seal_run, tag_of
 from mgate.spool.kept_filter import KeptFilter
 from mgate.spool.queries import Changes, Removals
@@ -371,7 +371,7 @@ def _events(turn: Turn, shelf: ShelfOnSqlite) -> list[FeedEvent]:
 
 
 def _told(turn: Turn) -> list[Told]:
-    return [Told(row.route, told.event, told.at - row.created) for row, told in turn.ledger.journal]
+    return [told_of(row, event) for row, event in turn.ledger.journal]
 
 
 def wal_of(path: Path) -> tuple[int, int]:

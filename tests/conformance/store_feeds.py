@@ -117,14 +117,17 @@ class NewsClaims:
         """What a clock that looks until it is quiet hears of."""
         return [head for _ in range(3) for head in self.over(player, Wake(100))]
 
-    def test_it_says_which_events_came_how_long_after_acceptance(self, player: Player) -> None:
-        assert self.news(player, Accept((message(1),))).told == [Told(ROUTE, "accepted", 0)]
+    def test_it_says_which_events_came_how_long_after_acceptance_and_after_the_last_lease(self, player: Player) -> None:
+        asked = message(1)
+        assert self.news(player, Accept((asked,))).told == [Told(ROUTE, "accepted", 0, asked.traffic, 0)]
         player.pass_time(40)
         player.lease(number_of(1))
         player.pass_time(2)
-        assert self.news(player, player.ending(number_of(1), OK, operator_id="x")).told == [Told(ROUTE, "sent", 42)]
+        assert self.news(player, player.ending(number_of(1), OK, operator_id="x")).told == [
+            Told(ROUTE, "sent", 42, asked.traffic, 2)
+        ]
         player.pass_time(8)
-        assert self.news(player, hearing("x")).told == [Told(ROUTE, "delivered", 50)]
+        assert self.news(player, hearing("x")).told == [Told(ROUTE, "delivered", 50, asked.traffic, 10)]
 
     def test_it_says_whether_the_journal_grew(self, player: Player) -> None:
         assert self.news(player, Accept((message(1),))).journalled
