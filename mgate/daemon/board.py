@@ -165,7 +165,7 @@ class Board:
                         bind=bind.index,
                         state=status.state.value,
                         since=moment(int(status.since * 1000)),
-                        peer=f"{sms.host}:{sms.port}",
+                        peer=status.peer or f"{sms.host}:{sms.port}",
                         window=self._dispatcher.ways[sms.route].slots.window_of(bind.index),
                         in_flight=slots.used_on(bind.index),
                         rate=sms.rate,

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from mgate.channels.smpp.bind import BindState
 from mgate.channels.smpp.channel import SmppChannel
+from mgate.channels.smpp.standing import BindState
 from mgate.daemon.board import Board
 from mgate.daemon.doors import Doors
 from mgate.dispatch.dispatcher import Dispatcher

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from mgate.channels.smpp.channel import SmppChannel
+from mgate.channels.smpp.hosts import Hosts
 from mgate.config import Sms
 from mgate.daemon.logs import bug
 from mgate.dispatch.dispatcher import Dispatcher
@@ -36,7 +37,7 @@ class Operators:
 
     def __init__(
         self, accounts: Mapping[str, SmppChannel], dispatcher: Dispatcher,
-        connect: Callable[[Sms], IStreamClientEndpoint], password: Callable[[Sms], Secret],
+        connect: Callable[[Sms], Hosts], password: Callable[[Sms], Secret],
         passwords: Mapping[str, Secret], clock: IReactorTime, telemetry: Telemetry, log: Log,
     ) -> None:  # fmt: skip
         self._accounts = accounts

@@ -11,11 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
@@ -36,6 +33,7 @@ from mgate.daemon.drops import Drops, Surroundings
 from mgate.daemon.ears import Ears
 from mgate.daemon.gate import Gate
 from mgate.daemon.gauges import Gauges
+from mgate.daemon.hosts import OperatorHosts
 from mgate.daemon.identities import Identities
 from mgate.daemon.inlets import Inlets
 from mgate.daemon.operators import Operators
@@ -79,8 +77,6 @@ from mgate.spool.service import Asker, Writer
 from mgate.spool.store import SqliteStore
 from mgate.spool.turn import SameNumber
 from mgate.telemetry import Level, Log, Telemetry
-
-_CONNECT_LIMIT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,14 +259,12 @@ def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
     log, reactor, wall = site.log, site.reactor, memory.clock.now
     accounts: dict[str, SmppChannel] = {}
     passwords = {sms.route: _password(sms) for sms in site.config.sms}
-
-    def endpoint_of(sms: Sms) -> IStreamClientEndpoint:
-        return _endpoint(sms, identities, reactor)
+    hosts = OperatorHosts(identities, reactor)
 
     def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
         def make(outcomes: Outcomes) -> Channel:
-            password, endpoint = passwords[sms.route], endpoint_of(sms)
-            account = SmppChannel(sms, password, outcomes, memory.front, endpoint, reactor, wall, log)
+            password = passwords[sms.route]
+            account = SmppChannel(sms, password, outcomes, memory.front, hosts.of(sms), reactor, wall, log)
             accounts[sms.route] = account
             return account
 
@@ -280,7 +274,7 @@ def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
         RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in site.config.sms
     ]
     dispatcher = Dispatcher(plans, memory.front, reactor, wall)
-    operators = Operators(accounts, dispatcher, endpoint_of, _password, passwords, reactor, site.telemetry, log)
+    operators = Operators(accounts, dispatcher, hosts.of, _password, passwords, reactor, site.telemetry, log)
     return WaysOut(accounts, dispatcher, operators)
 
 
@@ -337,18 +331,6 @@ def _admin(
 def _keep(keeper: Keeper, config: Config) -> None:
     """Let the keeper go on by another configuration."""
     keeper.apply(groups_of(config), config.spool.reference_days, config.spool.journal_days)
-
-
-def _endpoint(sms: Sms, identities: Identities, reactor: AsyncioSelectorReactor) -> IStreamClientEndpoint:
-    """The way to an operator."""
-    endpoint = HostnameEndpoint(reactor, sms.host, sms.port, timeout=_CONNECT_LIMIT)
-    if not sms.tls:
-        return endpoint
-    identity = identities.get(sms.tls)
-    if identity is None:
-        # The configuration was checked for it; without it there is no way, and never one without TLS.
-        raise LookupError(f"[sms.{sms.name}] tls: there is no [tls.{sms.tls}]")
-    return identity.client(endpoint, sms.host)
 
 
 def _same_number(tags: Tags) -> SameNumber:

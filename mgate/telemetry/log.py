@@ -64,12 +64,14 @@ class Event(Enum):
     BIND_CONNECTING = "bind_connecting", Level.DEBUG
     BIND_OPENED = "bind_opened", Level.INFO
     BIND_CLOSED = "bind_closed", Level.WARNING
+    BIND_ENDED = "bind_ended", Level.INFO
     BIND_REFUSED = "bind_refused", Level.ERROR
     BIND_PAUSED = "bind_paused", Level.WARNING
     BIND_RESUMED = "bind_resumed", Level.INFO
     BIND_THROTTLED = "bind_throttled", Level.WARNING
     BIND_SUSPECT = "bind_suspect", Level.WARNING
     BIND_TRUSTED = "bind_trusted", Level.INFO
+    OPERATOR_CALLED = "operator_called", Level.INFO
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
     ANSWERS_LOST = "answers_lost", Level.WARNING
 

@@ -6,10 +6,7 @@ that an operator asks for by throttling both stop new submits here, and leave th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final, Protocol, assert_never
 
 from twisted.application.internet import ClientService
@@ -31,65 +28,26 @@ from mgate.channels.smpp.events import (
     Pause,
     Refusal,
 )
+from mgate.channels.smpp.hosts import Hosts
 from mgate.channels.smpp.link import Link
-from mgate.channels.smpp.reconnect import STEADY, Spacing, reconnect_wait
+from mgate.channels.smpp.reconnect import STEADY, reconnect_wait
 from mgate.channels.smpp.session import Credentials, Session
+from mgate.channels.smpp.standing import BindCounts, BindState, BindStatus
 from mgate.channels.smpp.suspicion import GIVEN_UP_AFTER, SUSPECT_AFTER, Suspicion
+from mgate.channels.smpp.throttle import Throttle
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, NotWritten, Outcome, Uncertain
 from mgate.telemetry import Event as Logged
 from mgate.telemetry import Log
 
-_FIRST_THROTTLE: Final = 1.0
-_LONGEST_THROTTLE: Final = 30.0
 _UNBIND_LIMIT: Final = 2.0
+_MOVE_LIMIT: Final = 10.0
+_LOOK_EVERY: Final = 0.05
+_ACCOUNTS_OWN: Final = frozenset({Refusal.BAD_CREDENTIALS, Refusal.ALREADY_BOUND})
+"""Refusals that say nothing about the host: another one would refuse as well."""
 
 Results = Sequence[tuple[Outgoing, Outcome]]
-
-
-class BindState(Enum):
-    """How a bind stands. PAUSED is by an administrator; its session may be up or not."""
-
-    WAITING = "waiting"
-    CONNECTING = "connecting"
-    BOUND = "bound"
-    REFUSED = "refused"
-    PAUSED = "paused"
-
-
-@dataclass(frozen=True, slots=True)
-class BindStatus:
-    """A bind at one moment.
-
-    Attributes:
-        since: when it came into that state, seconds since 1970.
-        in_flight: submits without an answer.
-        throttled: whether it rests because the operator asked to slow down.
-        last_error: what ended the last connection or refused the last bind; empty for nothing.
-        suspect: whether it takes submits and answers none (`suspicion`).
-    """
-
-    bind: int
-    state: BindState
-    since: float
-    in_flight: int
-    throttled: bool
-    last_error: str
-    suspect: bool = False
-
-
-@dataclass(slots=True)
-class BindCounts:
-    """Plain counts since the start, for whoever shows them. ``outcomes`` by their class, ``notes`` by their kind."""
-
-    submits: int = 0
-    outcomes: Counter[type[Outcome]] = field(default_factory=Counter)
-    late: int = 0
-    throttles: int = 0
-    connects: int = 0
-    arrivals: int = 0
-    notes: Counter[Note] = field(default_factory=Counter)
 
 
 class Owner(Protocol):
@@ -124,15 +82,16 @@ class Bind:
     """
 
     def __init__(
-        self, index: int, sms: Sms, password: Secret, owner: Owner, endpoint: IStreamClientEndpoint, spacing: Spacing,
-        clock: IReactorTime, wall: Callable[[], float], chance: Callable[[], float], log: Log,
+        self, index: int, sms: Sms, password: Secret, owner: Owner, hosts: Hosts, clock: IReactorTime,
+        wall: Callable[[], float], chance: Callable[[], float], log: Log,
     ) -> None:  # fmt: skip
         self.index = index
         self.counts = BindCounts()
         self._sms = sms
         self._credentials = credentials_of(sms, password)
         self._owner = owner
-        self._spacing = spacing
+        self._hosts = hosts
+        self._host = 0
         self._clock = clock
         self._wall = wall
         self._chance = chance
@@ -140,17 +99,18 @@ class Bind:
         self._link: Link | None = None
         self._state = BindState.WAITING
         self._since = wall()
-        self._paused = self._resting = self._stopping = self._over = False
+        self._paused = self._resting = self._stopping = self._over = self._barred = False
         self._last_error = self._given_up = ""
         self._failures = 0
         self._refusal: Refusal | None = None
         self._bound_at: float | None = None
-        self._throttle = 0.0
-        self._throttled: IDelayedCall | None = None
+        self._taken_before = 0
+        self._throttle = Throttle(clock, owner.changed)
         self._start: IDelayedCall | None = None
+        self._moving: IDelayedCall | None = None
         self._told: set[Note] = set()
-        self._dial = Dial(endpoint, self._dialling, self._not_connected)
-        self._service = ClientService(self._dial, Links(self._new_link), self._wait, clock)
+        dial = Dial(self._dialling, self._not_connected)
+        self._service = ClientService(dial, Links(self._new_link), self._wait, clock)
         self._stopped: Deferred[None] | None = None
         self._suspicion = Suspicion(clock, self._doubted, self._give_up)
 
@@ -161,7 +121,9 @@ class Bind:
         """Whether it takes parts now."""
         link = self._link
         return (
-            not (self._paused or self._resting or self._stopping or self._throttled) and link is not None and link.bound
+            not (self._paused or self._resting or self._stopping or self._throttle.rests)
+            and link is not None
+            and link.bound
         )
 
     @property
@@ -173,8 +135,10 @@ class Bind:
         """How it stands."""
         in_flight = self._link.session.outstanding if self._link else 0
         state = BindState.PAUSED if self._paused else self._state
-        throttled = self._throttled is not None
-        return BindStatus(self.index, state, self._since, in_flight, throttled, self._last_error, self.suspect)
+        peer = self._hosts[self._host].name if self.counts.connects else ""
+        return BindStatus(
+            self.index, state, self._since, in_flight, self._throttle.rests, self._last_error, self.suspect, peer
+        )  # fmt: skip
 
     def submit(self, parts: Sequence[Outgoing], bodies: Sequence[bytes]) -> NotWritten | None:
         """Ask for a submit_sm for each, which leave with ``flush``; NotWritten when the bind takes none."""
@@ -194,15 +158,21 @@ class Bind:
         self._set_paused(True)
 
     def resume(self) -> None:
-        """Let it leave again, and forget what the operator asked for by throttling."""
-        self._unthrottle()
-        self._throttle = 0.0
+        """Let it leave again, and forget what the operator asked for by throttling, and that it refused the password:
+        whoever says so has spoken with it."""
+        self._throttle.lift()
         self._set_paused(False)
+        if self._refusal is Refusal.BAD_CREDENTIALS and self._link is None and self._service.running:
+            self._hosts.lockout.lift()
+            self._refusal = None
+            self._service.stopService()
+            self.start()
 
     def start(self) -> None:
-        """Connect, as soon as the account's spacing lets it."""
+        """Connect, as soon as the host's spacing lets it."""
         now = self._clock.seconds()
-        self._start = self._clock.callLater(self._spacing.plan(now, now) - now, self._service.startService)
+        at, self._host = self._hosts.plan(now, now)
+        self._start = self._clock.callLater(at - now, self._service.startService)
 
     def stop(self) -> Deferred[None]:
         """Unbind in order and connect no more; fires when the connection is gone."""
@@ -218,7 +188,7 @@ class Bind:
         self._resting = True
         self._owner.changed()
 
-    def renew(self, password: Secret, endpoint: IStreamClientEndpoint) -> Deferred[None]:
+    def renew(self, password: Secret, hosts: Hosts) -> Deferred[None]:
         """Unbind in order and sign on by other settings, however the last try went; fires when the old connection is
         gone. A ``stop`` that comes meanwhile holds."""
 
@@ -226,9 +196,10 @@ class Bind:
             if self._over:
                 return
             self._credentials = credentials_of(self._sms, password)
-            self._dial.endpoint = endpoint
+            self._hosts = hosts
             self._resting = self._stopping = False
-            self._failures, self._refusal, self._last_error, self._throttle = 0, None, "", 0.0
+            self._failures, self._refusal, self._last_error = 0, None, ""
+            self._throttle.lift()
             self.start()
 
         return self._leave().addCallback(begin)
@@ -236,10 +207,10 @@ class Bind:
     def _leave(self) -> Deferred[None]:
         self._stopping = True
         self._owner.changed()
-        for call in (self._start, self._throttled):
+        for call in (self._start, self._moving):
             if call is not None and call.active():
                 call.cancel()
-        self._throttled = None
+        self._throttle.lift()
         stopped = self._stopped = Deferred()
         if self._link is None:
             self._stop_service()
@@ -264,9 +235,7 @@ class Bind:
             case Bound():
                 self._bound()
             case BindRefused(why, reason):
-                self._refusal, self._last_error = why, reason
-                self._enter(BindState.REFUSED)
-                self._log(Logged.BIND_REFUSED, route=self._sms.route, bind=self.index, reason=reason)
+                self._refused(why, reason)
             case Arrived(arrivals):
                 self.counts.arrivals += len(arrivals)
                 self._owner.arrived(link, arrivals)
@@ -283,8 +252,8 @@ class Bind:
         counts[Accepted] += accepted
         if accepted != len(kinds):
             counts.update(kind for kind in kinds if kind is not Accepted)
-        if accepted and self._throttle and self._throttled is None:
-            self._throttle = 0.0
+        if accepted:
+            self._throttle.taken()
         lost = kinds.count(Uncertain)
         if accepted or lost + kinds.count(NotWritten) < len(kinds):
             self._suspicion.answered(link.session.outstanding > 0)
@@ -292,9 +261,22 @@ class Bind:
             self._log(Logged.ANSWERS_LOST, route=self._sms.route, bind=self.index, count=lost)
         self._owner.ended(results)
 
+    def _refused(self, why: Refusal, reason: str) -> None:
+        self._refusal, self._last_error = why, reason
+        self.counts.refusals[why] += 1
+        if why is Refusal.BAD_CREDENTIALS:
+            self._hosts.lockout.refused(self._clock.seconds(), self._sms.bad_password_wait)
+        self._enter(BindState.REFUSED)
+        self._log(Logged.BIND_REFUSED, route=self._sms.route, bind=self.index, reason=reason)
+
     def _bound(self) -> None:
         self._refusal, self._last_error = None, ""
         self._bound_at = self._clock.seconds()
+        self._taken_before = self.counts.outcomes[Accepted]
+        self._hosts.lockout.taken()
+        self._resting = self._resting and self._moving is None
+        self._moving = None
+        self._fail_back()
         self._enter(BindState.BOUND)
         self._log(Logged.BIND_OPENED, route=self._sms.route, bind=self.index)
         self._owner.changed()
@@ -302,27 +284,62 @@ class Bind:
     def _noted(self, what: Note, detail: str) -> None:
         """Each kind is logged once a connection: a peer that repeats itself must not fill the log."""
         self.counts.notes[what] += 1
-        if what not in self._told and what not in {Note.ALERT, Note.OUTBIND}:
+        if what not in self._told:
             self._told.add(what)
-            self._log(
-                Logged.OPERATOR_BROKE_PROTOCOL, route=self._sms.route, bind=self.index, reason=what.value, detail=detail
-            )  # fmt: skip
+            lawful = what in {Note.ALERT, Note.OUTBIND}
+            word = Logged.OPERATOR_CALLED if lawful else Logged.OPERATOR_BROKE_PROTOCOL
+            self._log(word, route=self._sms.route, bind=self.index, reason=what.value, detail=detail)
 
     def _gone(self, link: Link, reason: str, orderly: bool) -> None:
+        """A session that lasted, or took messages until the operator ended it as it may, is no failure."""
         self._link = None
-        reason, self._given_up = self._given_up or reason, ""
+        if self._bound_at is None and self._refusal is not Refusal.BAD_CREDENTIALS:
+            self._hosts.lockout.not_tried()
+        given_up, self._given_up = self._given_up, ""
+        reason = given_up or reason
         self._suspicion.over()
-        steady = self._bound_at is not None and self._clock.seconds() - self._bound_at >= STEADY
-        self._bound_at = None
-        if steady:
+        now, bound_at, self._bound_at = self._clock.seconds(), self._bound_at, None
+        taken = self.counts.outcomes[Accepted] > self._taken_before
+        lasted = bound_at is not None and (now - bound_at >= STEADY or (orderly and taken)) and not given_up
+        if lasted:
             self._failures = 0
+        elif not self._stopping and self._refusal not in _ACCOUNTS_OWN and self._moving is None:
+            self._hosts.failed(self._host, now)
         if self._state is not BindState.REFUSED:
             self._enter(BindState.WAITING)
             self._last_error = "" if self._stopping else reason
-            self._log(Logged.BIND_CLOSED, route=self._sms.route, bind=self.index, reason=reason)
+            fine = orderly and lasted
+            self.counts.orderly += fine and not self._stopping
+            word = Logged.BIND_ENDED if fine else Logged.BIND_CLOSED
+            self._log(word, route=self._sms.route, bind=self.index, reason=reason)
         self._owner.changed()
         if self._stopped is not None:
             self._stop_service()
+
+    # ---- back to the host that is preferred ----
+
+    def _fail_back(self) -> None:
+        """Bound on another host than the first: look again when one before it may be tried."""
+        wait = self._hosts.comes_back(self._host, self._clock.seconds())
+        if wait is not None:
+            self._moving = self._clock.callLater(max(wait, _LOOK_EVERY), self._move, None)
+
+    def _move(self, until: float | None) -> None:
+        """Take nothing more, wait for the answers that are open, then unbind: the next call goes to the best host."""
+        now, link = self._clock.seconds(), self._link
+        if link is None or not link.bound or self._stopping:
+            return
+        if until is None and self._hosts.best(now) >= self._host:
+            self._fail_back()
+            return
+        if until is None:
+            self._resting = True
+            self._owner.changed()
+        until = now + _MOVE_LIMIT if until is None else until
+        if link.session.outstanding and now < until:
+            self._moving = self._clock.callLater(_LOOK_EVERY, self._move, until)
+        else:
+            link.unbind()
 
     # ---- suspicion ----
 
@@ -349,37 +366,31 @@ class Bind:
         self._owner.changed()
 
     def _pause_for(self, reason: str) -> None:
-        """The operator asks to slow down. A window's worth of such answers is one wish: the pause doubles only when
-        the first submits after it are throttled again."""
-        if self._throttled is not None or self._stopping:
-            return
-        self.counts.throttles += 1
-        self._throttle = min(max(self._throttle * 2, _FIRST_THROTTLE), _LONGEST_THROTTLE)
-        self._throttled = self._clock.callLater(self._throttle, self._throttle_over)
-        self._log(
-            Logged.BIND_THROTTLED, route=self._sms.route, bind=self.index, reason=reason, seconds=self._throttle
-        )  # fmt: skip
-        self._owner.changed()
-
-    def _throttle_over(self) -> None:
-        self._throttled = None
-        self._owner.changed()
-
-    def _unthrottle(self) -> None:
-        if self._throttled is not None:
-            self._throttled.cancel()
-            self._throttled = None
+        """The operator asks to slow down."""
+        seconds = 0.0 if self._stopping else self._throttle.asked()
+        if seconds:
+            self.counts.throttles += 1
+            self._log(Logged.BIND_THROTTLED, route=self._sms.route, bind=self.index, reason=reason, seconds=seconds)
+            self._owner.changed()
 
     # ---- connecting ----
 
-    def _dialling(self) -> None:
+    def _dialling(self) -> IStreamClientEndpoint | None:
+        self._barred = not self._hosts.lockout.may_try(self._clock.seconds())
+        if self._barred:
+            self._last_error = self._last_error or "waits until the operator has taken the account's password"
+            return None
         self.counts.connects += 1
+        self._refusal = None
         self._enter(BindState.CONNECTING)
         self._log(Logged.BIND_CONNECTING, route=self._sms.route, bind=self.index)
+        return self._hosts[self._host].endpoint
 
     def _not_connected(self, reason: str) -> None:
         self._last_error = reason
         self._enter(BindState.WAITING)
+        self._hosts.failed(self._host, self._clock.seconds())
+        self._hosts.lockout.not_tried()
 
     def _new_link(self) -> Link:
         self._told = set()
@@ -394,12 +405,14 @@ class Bind:
 
     def _wait(self, _attempts: int) -> float:
         """ClientService counts connects; a connect that is refused at the bind is no success, so we count ourselves."""
-        self._failures += 1
-        sms, now = self._sms, self._clock.seconds()
+        self._failures += not self._barred
+        sms, now, hosts = self._sms, self._clock.seconds(), self._hosts
         wait = reconnect_wait(
-            self._failures, self._refusal, sms.reconnect_min, sms.reconnect_max, sms.bad_password_wait, self._chance()
-        )
-        return self._spacing.plan(now, now + wait) - now
+            max(self._failures, 1), self._refusal, sms.reconnect_min, sms.reconnect_max, sms.bad_password_wait,
+            self._chance(), sms.profile.connection.already_bound_wait,
+        )  # fmt: skip
+        at, self._host = hosts.plan(now, now + max(wait, hosts.lockout.left(now)))
+        return at - now
 
     def _enter(self, state: BindState) -> None:
         if state is not self._state:

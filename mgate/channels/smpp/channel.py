@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from mgate.channels.smpp.bind import Bind, BindStatus, Results
+from mgate.channels.smpp.bind import Bind, Results
 from mgate.channels.smpp.events import Arrival
+from mgate.channels.smpp.hosts import Hosts
 from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
-from mgate.channels.smpp.reconnect import Spacing
 from mgate.channels.smpp.rendering import Rendering
+from mgate.channels.smpp.standing import BindStatus
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, Outcome, Rejected
@@ -26,14 +27,15 @@ class SmppChannel(Channel):
     """The way out by one SMPP account.
 
     Args:
-        endpoint: gives the way to connect of each bind.
+        endpoint: the way to connect: its hosts, or the only one.
         wall: seconds since 1970, for what is left of a message's life; ``clock`` is for everything else.
         chance: from [0, 1), spreads reconnects.
     """
 
     def __init__(
-        self, sms: Sms, password: Secret, outcomes: Outcomes, receiver: Receiver, endpoint: IStreamClientEndpoint,
-        clock: IReactorTime, wall: Callable[[], float], log: Log, chance: Callable[[], float] = random.random,
+        self, sms: Sms, password: Secret, outcomes: Outcomes, receiver: Receiver,
+        endpoint: IStreamClientEndpoint | Hosts, clock: IReactorTime, wall: Callable[[], float], log: Log,
+        chance: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._sms = sms
         self._outcomes = outcomes
@@ -43,8 +45,7 @@ class SmppChannel(Channel):
         self._trusted: tuple[int, ...] = ()
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
         self.reception = Reception(sms.route, sms.profile)
-        self._spacing = Spacing(sms.reconnect_min)
-        self._password, self._endpoint = password, endpoint
+        self._password, self._hosts = password, _hosts(endpoint, sms)
         self._clock, self._chance, self._log = clock, chance, log
         self.binds = [self._new(index) for index in range(sms.binds)]
 
@@ -114,14 +115,16 @@ class SmppChannel(Channel):
 
     # ---- other settings ----
 
-    def apply(self, sms: Sms, password: Secret, endpoint: IStreamClientEndpoint) -> None:
+    def apply(self, sms: Sms, password: Secret, endpoint: IStreamClientEndpoint | Hosts) -> None:
         """Go on by these settings, with as many binds at least. What concerns signing on holds for binds that are new,
         and for others from ``renew`` on; what concerns a connection, from its next one."""
         if sms.profile != self._sms.profile:
             self.reception = Reception(sms.route, sms.profile)
-        self._sms, self._password, self._endpoint = sms, password, endpoint
+        before, self._hosts = self._hosts, _hosts(endpoint, sms)
+        self._sms, self._password = sms, password
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
-        self._spacing.apply(sms.reconnect_min)
+        before.apply(sms.reconnect_min)
+        self._hosts.apply(sms.reconnect_min)
         for bind in self.binds:
             bind.apply(sms)
         for index in range(len(self.binds), sms.binds):
@@ -135,7 +138,7 @@ class SmppChannel(Channel):
 
     def renew(self, bind: int) -> Deferred[None]:
         """Unbind, and sign on by the settings of now; fires when the old connection is gone."""
-        return self.binds[bind].renew(self._password, self._endpoint)
+        return self.binds[bind].renew(self._password, self._hosts)
 
     def drop(self, count: int) -> Deferred[None]:
         """Give up the last so many binds, which rest and hold no slots; fires when they are gone."""
@@ -152,8 +155,7 @@ class SmppChannel(Channel):
 
     def _new(self, index: int) -> Bind:
         return Bind(
-            index, self._sms, self._password, self, self._endpoint, self._spacing, self._clock, self._wall,
-            self._chance, self._log,
+            index, self._sms, self._password, self, self._hosts, self._clock, self._wall, self._chance, self._log
         )  # fmt: skip
 
     # ---- how it stands ----
@@ -188,3 +190,9 @@ class SmppChannel(Channel):
         self._open = tuple(bind.index for bind in self.binds if bind.open)
         self._trusted = tuple(index for index in self._open if not self.binds[index].suspect) or self._open
         self._outcomes.binds_changed(self.name)
+
+
+def _hosts(endpoint: IStreamClientEndpoint | Hosts, sms: Sms) -> Hosts:
+    if isinstance(endpoint, Hosts):
+        return endpoint
+    return Hosts.only(endpoint, sms.reconnect_min, f"{sms.host}:{sms.port}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -26,21 +26,29 @@ class Links(Factory):
         return self._make()
 
 
+class Barred(Exception):
+    """The bind must not be tried now."""
+
+
 @implementer(IStreamClientEndpoint)
 class Dial:
-    """An endpoint that tells of its tries, because ClientService keeps their failures to itself."""
+    """An endpoint that tells of its tries, because ClientService keeps their failures to itself.
 
-    def __init__(
-        self, endpoint: IStreamClientEndpoint, begun: Callable[[], None], failed: Callable[[str], None]
-    ) -> None:  # fmt: skip
-        self.endpoint = endpoint
-        self._begun = begun
+    Args:
+        begin: says whom to call, or None for nobody now.
+        failed: told why a call came to nothing.
+    """
+
+    def __init__(self, begin: Callable[[], IStreamClientEndpoint | None], failed: Callable[[str], None]) -> None:
+        self._begin = begin
         self._failed = failed
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803  # Twisted's name
         """Connect, as any endpoint does."""
-        self._begun()
-        connecting = self.endpoint.connect(protocolFactory)
+        endpoint = self._begin()
+        if endpoint is None:
+            return fail(Barred())
+        connecting = endpoint.connect(protocolFactory)
         connecting.addErrback(self._tell)
         return connecting
 

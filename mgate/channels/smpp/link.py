@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -115,12 +116,14 @@ class Link(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._over = True
+        # Some operators end a session after so many messages, at night, or when they restart, and do not unbind.
+        clean = self.bound and reason.check(ConnectionDone) is not None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for event in self.session.closed(self._clock.seconds()):
             self._tell(self, event)
-        end = self._end or Close(reason.getErrorMessage(), orderly=False)
+        end = self._end or Close("the operator closed the connection" if clean else reason.getErrorMessage(), clean)
         self._gone(self, end.reason, end.orderly)
 
     def pauseProducing(self) -> None:

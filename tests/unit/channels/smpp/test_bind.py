@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from mgate.channels.smpp import pdu
-from mgate.channels.smpp.bind import BindState
+from mgate.channels.smpp.standing import BindState
 from mgate.model.entry import Inbound, Receipt
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Rejected, Uncertain
 from tests.unit.channels.smpp.line import Line, receipt, started
@@ -274,9 +274,11 @@ def test_an_old_session_over_there_is_given_time_to_die() -> None:
 def test_the_binds_of_an_account_connect_one_after_the_other() -> None:
     line = Line(binds=4, reconnect_min=1.0)
     line.channel.start()
+    line.clock.advance(0)
+    line.endpoint.calls[0].connect().bind()
     line.pump(5)
     assert line.endpoint.moments == pytest.approx([0, 1, 2, 3], abs=0.06)
-    for call in line.endpoint.calls:
+    for call in line.endpoint.calls[1:]:
         call.connect().bind()
     assert line.channel.open_binds() == (0, 1, 2, 3)
     for call in line.endpoint.calls[:4]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mgate.channels.smpp import pdu
-from mgate.channels.smpp.bind import BindState
+from mgate.channels.smpp.standing import BindState
 from mgate.model.message import Secret
 from mgate.model.outcome import Accepted, NotWritten
 from tests.unit.channels.smpp.line import Call, Endpoint, Line, started
