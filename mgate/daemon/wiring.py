@@ -20,6 +20,7 @@ from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import Config, CoreSource, Sms
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
+from mgate.control.operators import OperatorHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch
 from mgate.daemon.board import Board
@@ -31,6 +32,7 @@ from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops, Surroundings
 from mgate.daemon.ears import Ears
+from mgate.daemon.found_out import found_out
 from mgate.daemon.gate import Gate
 from mgate.daemon.gauges import Gauges
 from mgate.daemon.hosts import OperatorHosts
@@ -205,7 +207,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
         reload, telemetry, memory.far, memory.survey, dispatcher, out.accounts, inlets, disk, memory.ears,
         time.monotonic, wall,
     )  # fmt: skip
-    admin = _admin(site, memory, bank, certificates, board, reload)
+    admin = _admin(site, memory, bank, certificates, board, reload, out)
     gauges = Gauges(telemetry, board, dispatcher, out.accounts, bank.doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
     return House(memory, out, bank, admin, metrics, board, disk, brake, reload, certificates)
@@ -308,7 +310,7 @@ def _doors(site: _Site, memory: Memory, acceptance: Acceptance) -> Doors:
 
 
 def _admin(
-    site: _Site, memory: Memory, bank: Bank, certificates: Certificates, board: Board, reload: Reload
+    site: _Site, memory: Memory, bank: Bank, certificates: Certificates, board: Board, reload: Reload, out: WaysOut
 ) -> Listener:  # fmt: skip
     """The admin socket: what mgatectl asks, and pushes as ``local``."""
     log = site.log
@@ -319,6 +321,7 @@ def _admin(
     routes = [
         *Hatch(board, memory.desk, reload, __version__, log).routes(),
         *CertificateHatch(certificates.view).routes(),
+        *OperatorHatch(lambda: found_out(out.accounts)).routes(),
         *DropHatch(bank.drops, log).routes(),
         *SourceHatch(bank.sources, log).routes(),
         *bank.ways_back.routes(),

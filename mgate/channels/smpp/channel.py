@@ -15,7 +15,11 @@ from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.rendering import Rendering
+<<<<<<< /tmp/lk/ours
+from mgate.config.operators import Profile
+=======
 from mgate.channels.smpp.standing import BindStatus
+>>>>>>> /tmp/lk/theirs
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, Outcome, Rejected
@@ -55,6 +59,11 @@ class SmppChannel(Channel):
     def name(self) -> str:
         """The route's name, such as ``sms:op-a``."""
         return self._sms.route
+
+    @property
+    def profile(self) -> Profile:
+        """The operator's, by which it goes."""
+        return self._sms.profile
 
     def open_binds(self, urgent: bool = False) -> Sequence[int]:
         """The binds that take parts now; ``urgent``: otp and fraud, which a suspect bind gets only if all are."""

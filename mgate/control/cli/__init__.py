@@ -4,7 +4,7 @@ Only this folder knows click. Exit status: 0 done, 1 refused or failed, 2 usage,
 go to stdout, notes and progress to stderr; ``--json`` puts one JSON object on stdout, and an error as one on stderr.
 """
 
-from mgate.control.cli import certificates, drops, messages, reckoning, service, settings, sources, webhooks
+from mgate.control.cli import certificates, drops, messages, operators, reckoning, service, settings, sources, webhooks
 from mgate.control.cli.root import main
 
 __all__ = ["main"]
@@ -18,6 +18,7 @@ for command in (
     service.feeds,
     service.reload,
     service.bind,
+    operators.operator,
     certificates.certificates,
     sources.source,
     drops.drop,

@@ -1,0 +1,132 @@
+"""The commands for operators and what is peculiar about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from mgate.config import Config, read_profile
+from mgate.config.operators import Profile
+from mgate.config.tree import Sms
+from mgate.control.asked import Asked
+from mgate.control.cli.root import FAILED, common
+from mgate.control.operator_forms import operator_form
+from mgate.control.operator_views import OperatorRow, OperatorsView
+from mgate.control.operator_words import in_words
+from mgate.control.talk import NotReachable
+
+_LEARNT = {
+    "pinned": "The profile says how ids pair: {pairing}.",
+    "learnt": "Learnt: ids pair as {pairing} (by {votes} matches).",
+    "learning": "How ids pair is being learnt: {votes} matches so far.",
+    "open": "Matches do not prove how ids pair; every form is tried.",
+}
+
+
+@click.group()
+def operator() -> None:
+    """The operators, and what is peculiar about them."""
+
+
+@operator.command("check")
+@common
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.pass_obj
+def operator_check(asked: Asked, file: Path) -> None:
+    """Find everything that is wrong with an operator's profile at once; needs no daemon and no configuration."""
+    profile = read_profile(file)
+    if asked.as_json:
+        asked.say({"profile": profile.name, "ending": [entry.sender for entry in profile.ending(_today())]})
+    for sentence in _alarms(profile):
+        asked.note(sentence)
+    asked.note(f"{profile.name}: can be used" + ("" if profile.operator.tried_live else "; not tried live"))
+
+
+@operator.command("show")
+@common
+@click.argument("name", metavar="NAME")
+@click.pass_obj
+def operator_show(asked: Asked, name: str) -> None:
+    """Say in words what mgate does for the operator of an account, and what it has found out about it.
+
+    Exit status 1 when a registration of a sender has ended or ends within 30 days.
+    """
+    account = _account(asked.tree(), name)
+    said = list(in_words(account.profile, _today()))
+    known = _known(asked, name)
+    if known is not None:
+        said.append(("found out", _LEARNT[known.ids].format(pairing=known.pairing, votes=known.votes)))
+        if known.unread:
+            said.append(("", f"{known.unread} receipts since the start could not be read; they are kept as they came."))
+    alarms = _alarms(account.profile)
+    asked.say(
+        {"account": name, "profile": account.profile.name, "words": said, "found_out": known, "alarms": alarms},
+        _words_table(said),
+    )
+    for sentence in alarms:
+        asked.note(sentence)
+    if alarms:
+        sys.exit(FAILED)
+
+
+@operator.command("request-form")
+@common
+@click.argument("name", metavar="NAME")
+@click.option("--from", "host", metavar="HOST", default="", help="The host of mgate; else this one's name.")
+@click.pass_obj
+def operator_request_form(asked: Asked, name: str, host: str) -> None:
+    """Write what to ask the operator and the network team for; needs no daemon."""
+    config = asked.tree()
+    account = _account(config, name)
+    tls = next((each for each in config.tls if each.name == account.tls), None)
+    text = operator_form(account, tls, host or platform.node() or "mgate-host")
+    if asked.as_json:
+        asked.say({"account": name, "form": text})
+    else:
+        click.echo(text, nl=False)
+
+
+def _account(config: Config, name: str) -> Sms:
+    found = next((each for each in config.sms if each.name == name), None)
+    if found is None:
+        known = ", ".join(each.name for each in config.sms)
+        raise click.BadParameter(f"there is no [sms.{name}] in {config.file}; known: {known}", param_hint="NAME")
+    return found
+
+
+def _known(asked: Asked, name: str) -> OperatorRow | None:
+    """What the daemon has found out; None, and a note, when it is not there to be asked."""
+    try:
+        view = asked.daemon().get("/v1/operators", OperatorsView)
+    except NotReachable:
+        asked.note("mgated is not running: what it found out about ids is not known")
+        return None
+    return next((row for row in view.operators if row.name == name), None)
+
+
+def _alarms(profile: Profile) -> list[str]:
+    today = _today()
+    return [
+        f"the registration of {entry.sender} ({', '.join(entry.classes)}) "
+        + (f"ended on {entry.until}" if entry.until is not None and entry.until < today else f"ends on {entry.until}")
+        for entry in profile.ending(today)
+    ]
+
+
+def _words_table(said: Sequence[tuple[str, str]]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for heading, sentence in said:
+        table.add_row(heading, sentence)
+    return table
+
+
+def _today() -> dt.date:
+    return dt.datetime.now().astimezone().date()
