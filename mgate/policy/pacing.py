@@ -124,6 +124,23 @@ class Purse(NamedTuple):
         return max(wait, (1.0 - self.bulk) / _bulk_rate(self.rate))
 
 
+class Turns(NamedTuple):
+    """A pace by which each message is told its moment in advance: one after the other, a second's worth at once.
+
+    Attributes:
+        rate: parts a second.
+        next: the moment of the next turn, on the clock that it is asked by.
+    """
+
+    rate: float
+    next: float = 0.0
+
+    def take(self, at: float, parts: int) -> tuple[float, Turns]:
+        """The moment for a message that may not leave before ``at``, and the turns that are left."""
+        free = max(self.next, at - 1.0)
+        return max(free, at), Turns(self.rate, free + parts / self.rate)
+
+
 def _bulk_rate(rate: float) -> float:
     return rate * _BULK_TENTHS / 10
 
