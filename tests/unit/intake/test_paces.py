@@ -55,15 +55,15 @@ class House:
 def test_a_seconds_worth_leaves_at_once_and_the_rest_at_its_pace() -> None:
     house = House(CAMPAIGN)
     house.push(*[asked()] * 40)
-    assert sum(wait < 0.01 for wait in house.taker.waits) == 11
-    assert house.taker.waits[-1] == pytest.approx(2.9)
+    assert sum(wait < 0.05 for wait in house.taker.waits) == 11
+    assert house.taker.waits[-1] == pytest.approx(2.9, abs=0.001)
     assert house.taker.waits == sorted(house.taker.waits)
 
 
 def test_a_message_takes_a_turn_for_each_part() -> None:
     house = House(CAMPAIGN)
     house.push(*[asked(text="x" * 200)] * 20)
-    assert house.taker.waits[-1] == pytest.approx(2.8)
+    assert house.taker.waits[-1] == pytest.approx(2.8, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_pace_by_client_is_for_that_client_only() -> None:
 def test_of_two_paces_the_slower_has_the_word() -> None:
     house = House(Pace(name="fast", rate=100), Pace(name="slow", rate=1, tags=("spring",)))
     house.push(*[asked()] * 5)
-    assert house.taker.waits[-1] == pytest.approx(3.0)
+    assert house.taker.waits[-1] == pytest.approx(3.0, abs=0.001)
 
 
 def test_what_is_sent_for_later_takes_turns_from_then_on_and_holds_nobody_up() -> None:
@@ -94,7 +94,7 @@ def test_what_is_sent_for_later_takes_turns_from_then_on_and_holds_nobody_up() -
     house.push(*[asked(not_before=NOW + 600)] * 30)
     house.push(asked())
     assert house.taker.waits[-1] == 0.0
-    assert house.taker.waits[-2] == pytest.approx(601.9)
+    assert house.taker.waits[-2] == pytest.approx(601.9, abs=0.001)
 
 
 def test_whose_turn_comes_after_its_life_is_refused_and_takes_none() -> None:
