@@ -154,6 +154,7 @@ class Life:
             self._log(Event.LOOP_LAGGED, seconds=round(late, 3))
         self._house.board.refresh()
         self._no_bind_open(self._house)
+        self._house.out.watch.look(now)
         self._look_at_clock(self._house.memory.clock)
 
     def _look_at_clock(self, clock: SteadyClock) -> None:

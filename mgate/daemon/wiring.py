@@ -39,6 +39,7 @@ from mgate.daemon.hosts import OperatorHosts
 from mgate.daemon.identities import Identities
 from mgate.daemon.inlets import Inlets
 from mgate.daemon.operators import Operators
+from mgate.daemon.progress import ReceiptWatch
 from mgate.daemon.reckoning import reckoning_api
 from mgate.daemon.reload import Reload, Rooms
 from mgate.daemon.sources import Around, Sources
@@ -108,6 +109,7 @@ class WaysOut:
     accounts: dict[str, SmppChannel]
     dispatcher: Dispatcher
     operators: Operators
+    watch: ReceiptWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +279,7 @@ def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
     ]
     dispatcher = Dispatcher(plans, memory.front, reactor, wall)
     operators = Operators(accounts, dispatcher, hosts.of, _password, passwords, reactor, site.telemetry, log)
-    return WaysOut(accounts, dispatcher, operators)
+    return WaysOut(accounts, dispatcher, operators, ReceiptWatch(accounts, site.telemetry, log))
 
 
 def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, identities: Identities) -> Bank:

@@ -11,6 +11,7 @@ class Alarm(Enum):
     """What a person should look at now. The word stands in /metrics, /health and ``mgatectl status``."""
 
     NO_BIND_OPEN = "no_bind_open"
+    RECEIPTS_MISSING = "receipts_missing"
     DISK_LOW = "disk_low"
     DISK_STALLED = "disk_stalled"
     COMMIT_FAILED = "commit_failed"

@@ -71,6 +71,8 @@ class Event(Enum):
     BIND_THROTTLED = "bind_throttled", Level.WARNING
     BIND_SUSPECT = "bind_suspect", Level.WARNING
     BIND_TRUSTED = "bind_trusted", Level.INFO
+    RECEIPTS_MISSING = "receipts_missing", Level.ERROR
+    RECEIPTS_BACK = "receipts_back", Level.INFO
     OPERATOR_CALLED = "operator_called", Level.INFO
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
     ANSWERS_LOST = "answers_lost", Level.WARNING

@@ -321,6 +321,9 @@ class RouteNumbers:
             word: families.counter("mgate_receipts", "Receipts, by what became of them", route=route, result=word)
             for word in RECEIPTS
         }
+        self.receipts_missing = families.gauge(
+            "mgate_receipts_missing", "1 while it takes messages and its receipts stay away", route=route
+        )
         self.sent_seconds = families.spread(
             "mgate_sent_seconds", "From acceptance to the operator's answer", _DELIVERY, route=route
         )
