@@ -120,7 +120,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         for client in wanted.push.clients
         if client.name in before or coming
     )
-    accounts = {account.name: account for account in wanted.sms}
+    accounts = {account.name: account for account in running.sms}
     folders = {drop.name: drop for drop in running.drops}
     return msgspec.structs.replace(
         running,
@@ -128,7 +128,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         retention=_mixed(running.retention, wanted.retention),
         push=msgspec.structs.replace(_mixed(running.push, wanted.push), mtls=wanted.push.mtls, clients=clients),
         admin=_mixed(running.admin, wanted.admin),
-        sms=tuple(_mixed(account, accounts.get(account.name, account)) for account in running.sms),
+        sms=tuple(_mixed(accounts.get(account.name, account), account) for account in wanted.sms),
         tls=wanted.tls,
         routing=wanted.routing,
         routes=wanted.routes,
@@ -152,7 +152,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall | Drop | Route | Tls | Webhook):
+    if isinstance(struct, CoreSource | SourceCall | Drop | Route | Sms | Tls | Webhook):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

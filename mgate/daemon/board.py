@@ -156,6 +156,8 @@ class Board:
         """See ``control.board.Board``."""
         views: list[BindView] = []
         for sms in self._running.config.sms:
+            if sms.route not in self._dispatcher.ways:
+                continue  # it waits for one of its name to go
             slots = self._dispatcher.ways[sms.route].slots
             account = self._accounts[sms.route]
             for bind, status in zip(account.binds, account.status(), strict=True):

@@ -98,6 +98,7 @@ class Life:
         memory.keeper.start()
         for account in house.out.accounts.values():
             account.start()
+        house.out.dispatcher.start()
         house.bank.drops.start()
         house.bank.sources.start()
         house.bank.ways_back.start()

@@ -1,12 +1,14 @@
-"""The operator accounts while the daemon runs: other rates and windows, more binds or fewer, and signing on anew.
+"""The operator accounts while the daemon runs: those that come and go, other rates and windows, more or fewer binds,
+and signing on anew.
 
 What a bind has written is answered before the bind goes: it takes nothing more, its slots come free one by one, each
-after the commit of its outcome, and only then is it unbound. So a change of settings leaves nothing in doubt.
+after the commit of its outcome, and only then is it unbound. So a change of settings leaves nothing in doubt. What
+waits for an account that goes leaves by others, or waits until there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
@@ -18,9 +20,9 @@ from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.hosts import Hosts
 from mgate.config import Sms
 from mgate.daemon.logs import bug
-from mgate.dispatch.dispatcher import Dispatcher
+from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
 from mgate.model.message import Secret
-from mgate.telemetry import Log, Telemetry
+from mgate.telemetry import Event, Log, Telemetry
 
 _EVERY: Final = 0.05
 """Seconds between two looks at the slots of a bind that is to go."""
@@ -30,25 +32,29 @@ class Operators:
     """Takes up other settings of the accounts.
 
     Args:
+        accounts: by route; who comes is put in by ``plan``, who goes is taken out here.
+        plan: how the dispatcher takes up a new account.
         connect: how to reach an account.
         password: reads its password; OSError when it cannot be read.
         passwords: those that the accounts were built with, by route.
     """
 
     def __init__(
-        self, accounts: Mapping[str, SmppChannel], dispatcher: Dispatcher,
-        connect: Callable[[Sms], Hosts], password: Callable[[Sms], Secret],
-        passwords: Mapping[str, Secret], clock: IReactorTime, telemetry: Telemetry, log: Log,
+        self, accounts: MutableMapping[str, SmppChannel], dispatcher: Dispatcher,
+        plan: Callable[[Sms, Secret], RoutePlan], connect: Callable[[Sms], Hosts],
+        password: Callable[[Sms], Secret], passwords: Mapping[str, Secret], clock: IReactorTime,
+        telemetry: Telemetry, log: Log,
     ) -> None:  # fmt: skip
         self._accounts = accounts
         self._dispatcher = dispatcher
+        self._plan = plan
         self._connect = connect
         self._password = password
         self._passwords = dict(passwords)
         self._clock = clock
         self._telemetry = telemetry
         self._log = log
-        self._locks = {route: DeferredLock() for route in accounts}
+        self._locks: dict[str, DeferredLock] = {}
 
     def other_password(self, sms: Sms) -> bool:
         """Whether the password's file holds another one than the account was given.
@@ -57,6 +63,49 @@ class Operators:
             OSError: it cannot be read.
         """
         return self._password(sms) != self._passwords[sms.route]
+
+    def look(self, sms: Sms) -> None:
+        """See that the account has a password.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._password(sms)
+
+    def begin(self, sms: Sms) -> Deferred[None]:
+        """One more account: it connects at once, or when one of its name that goes has gone.
+
+        Raises:
+            OSError: its password cannot be read.
+        """
+        password = self._password(sms)
+
+        def come() -> None:
+            self._passwords[sms.route] = password
+            self._telemetry.apply({sms.route: sms.binds})
+            self._dispatcher.add(self._plan(sms, password))
+            self._accounts[sms.route].start()
+            self._log(Event.ACCOUNT_CAME, route=sms.route)
+
+        return self._lock(sms.route).run(come).addErrback(self._failed)
+
+    def end(self, route: str) -> Deferred[None]:
+        """The account goes: nothing more leaves by it, its windows run empty, and it unbinds. Fires when it is gone."""
+        done = self._lock(route).run(lambda: Deferred.fromCoroutine(self._go(route)))
+        return done.addErrback(self._failed)
+
+    async def _go(self, route: str) -> None:
+        account = self._accounts[route]
+        every = range(len(account.binds))
+        account.rest(every)
+        await self._emptied(route, every)
+        await account.stop()
+        self._dispatcher.remove(route)
+        del self._accounts[route]
+        self._log(Event.ACCOUNT_GONE, route=route)
+
+    def _lock(self, route: str) -> DeferredLock:
+        return self._locks.setdefault(route, DeferredLock())
 
     def apply(self, sms: Sms, anew: bool) -> Deferred[None]:
         """Go on by these settings; ``anew``: let its binds sign on again, with the password of this moment. Fires when
@@ -67,7 +116,7 @@ class Operators:
         """
         if anew:
             self._passwords[sms.route] = self._password(sms)
-        done = self._locks[sms.route].run(lambda: Deferred.fromCoroutine(self._change(sms, anew)))
+        done = self._lock(sms.route).run(lambda: Deferred.fromCoroutine(self._change(sms, anew)))
         return done.addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:

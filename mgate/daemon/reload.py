@@ -26,9 +26,11 @@ from mgate.telemetry import Event, Level, Log
 
 
 class Rooms(NamedTuple):
-    """Who lives by the configuration. ``keeping``: the keeper of the history, by ``[spool]`` and ``[retention]``."""
+    """Who lives by the configuration. ``routing``: the choice of routes; ``keeping``: the keeper of the history, by
+    ``[spool]`` and ``[retention]``."""
 
     operators: Operators
+    routing: Callable[[Config], None]
     doors: Doors
     disk: SpoolDisk
     brake: Brake
@@ -91,9 +93,9 @@ class Reload:
                     check(*names)
                 except SocketError as error:
                     yield Mistake(wanted.file, section, key, str(error))
-        for sms in self._accounts(wanted):
+        for sms in wanted.sms:
             try:
-                self._rooms.operators.other_password(sms)
+                self._rooms.operators.look(sms)
             except OSError as error:
                 why = error.strerror or str(error)
                 yield Mistake(wanted.file, f"sms.{sms.name}", "password_file", f"{sms.password_file}: {why}")
@@ -127,9 +129,15 @@ class Reload:
         rooms.drops.apply(config.drops)
         anew = {change.section for change in changes if change.when is When.ANEW}
         touched = {change.section for change in changes if change.when is not When.RESTART}
+        running = {sms.route for sms in before.sms}
         for sms in config.sms:
-            if f"sms.{sms.name}" in touched:
+            if sms.route not in running:
+                rooms.operators.begin(sms)
+            elif f"sms.{sms.name}" in touched:
                 rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
+        rooms.routing(config)
+        for route in sorted(running - {sms.route for sms in config.sms}):
+            rooms.operators.end(route)
         rooms.sources.apply(config)
         rooms.ways_back.apply(config)
         yield from self._sockets(before, config)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
@@ -18,6 +19,7 @@ from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import Config, CoreSource, Sms
+from mgate.config.routes import table_of
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
 from mgate.control.operators import OperatorHatch
@@ -45,6 +47,8 @@ from mgate.daemon.reload import Reload, Rooms
 from mgate.daemon.sources import Around, Sources
 from mgate.daemon.waysback import Ground, WaysBack
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
+from mgate.dispatch.foreign import Foreign
+from mgate.dispatch.router import Network, Router
 from mgate.feeds.api import FeedApi, Feeds
 from mgate.feeds.bookmarks import Bookmarks
 from mgate.feeds.cursor import Cursors
@@ -63,6 +67,7 @@ from mgate.net.bounds import Limits
 from mgate.net.bridge import Bridge
 from mgate.net.http import Listener
 from mgate.net.routing import Routes
+from mgate.policy.routing_table import WeekClock
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
@@ -79,7 +84,7 @@ from mgate.spool.sealing import JOURNAL_GROUP, Blocks, Sealing
 from mgate.spool.service import Asker, Writer
 from mgate.spool.store import SqliteStore
 from mgate.spool.turn import SameNumber
-from mgate.telemetry import Level, Log, Telemetry
+from mgate.telemetry import Event, Level, Log, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +204,10 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     brake = Brake(memory.writer, disk, config.spool.stalled_after, dispatcher, memory.keeper, reactor, telemetry, log)
     bank = _bank(site, memory, dispatcher, brake, identities)
     keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
+    routing = lambda wanted: out.dispatcher.apply(network_of(wanted))  # noqa: E731  # the same
     rooms = Rooms(
-        out.operators, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates, bank.sources,
-        bank.ways_back,
+        out.operators, routing, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
+        bank.sources, bank.ways_back,
     )  # fmt: skip
     reload = Reload(config, rooms, log)
     inlets = Inlets(bank.doors, bank.gate)
@@ -265,21 +271,31 @@ def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
     passwords = {sms.route: _password(sms) for sms in site.config.sms}
     hosts = OperatorHosts(identities, reactor)
 
-    def channel_of(sms: Sms) -> Callable[[Outcomes], Channel]:
+    def plan_of(sms: Sms, password: Secret) -> RoutePlan:
         def make(outcomes: Outcomes) -> Channel:
-            password = passwords[sms.route]
             account = SmppChannel(sms, password, outcomes, memory.front, hosts.of(sms), reactor, wall, log)
             accounts[sms.route] = account
             return account
 
-        return make
+        return RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), make)
 
-    plans = [
-        RoutePlan(sms.route, (sms.window,) * sms.binds, float(sms.rate), channel_of(sms)) for sms in site.config.sms
-    ]
-    dispatcher = Dispatcher(plans, memory.front, reactor, wall)
-    operators = Operators(accounts, dispatcher, hosts.of, _password, passwords, reactor, site.telemetry, log)
+    def moved(route: str, why: str, parts: int) -> None:
+        log(Event.ROUTE_EMPTIED, route=route, reason=why, count=parts)
+
+    foreign = Foreign(site.config.routing.foreign_network, os.urandom(32))
+    router = Router(network_of(site.config), foreign, reactor.seconds, wall)
+    plans = [plan_of(sms, passwords[sms.route]) for sms in site.config.sms]
+    dispatcher = Dispatcher(plans, router, memory.front, reactor, wall, moved)
+    operators = Operators(
+        accounts, dispatcher, plan_of, hosts.of, _password, passwords, reactor, site.telemetry, log
+    )  # fmt: skip
     return WaysOut(accounts, dispatcher, operators, ReceiptWatch(accounts, site.telemetry, log))
+
+
+def network_of(config: Config) -> Network:
+    """What routing goes by."""
+    table = table_of(config.routing, config.routes, config.sms)
+    return Network(table, tuple(sms.route for sms in config.sms), WeekClock(ZoneInfo(config.routing.time_zone)))
 
 
 def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, identities: Identities) -> Bank:

@@ -78,6 +78,14 @@ class Lane:
         self._turns.appendleft(turn)
         self.queued += len(headers)
 
+    def clear(self) -> list[int]:
+        """Queue nothing any more; the parts that were."""
+        parts = [header.part for turn in self._turns for header in turn.headers]
+        self._clients.clear()
+        self._turns.clear()
+        self.queued = 0
+        return parts
+
     def take(self, room: int, run: int) -> list[Header]:
         """Up to ``room`` parts of the message whose turn it is; if it has but one, up to ``run`` such messages."""
         turns = self._turns

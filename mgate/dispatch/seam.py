@@ -8,8 +8,8 @@ from typing import Protocol
 
 from mgate.model.message import Outgoing
 from mgate.model.outcome import Outcome
-from mgate.model.ready import Ask, Ready
-from mgate.spool.verbs import NotKept, Wish
+from mgate.model.ready import Ask, Mark, Ready, Stranded
+from mgate.spool.verbs import Move, NotKept, Wish
 
 LeaseAnswer = Sequence[Outgoing | None] | NotKept
 
@@ -27,3 +27,14 @@ class Spool(Protocol):
 
     def ready(self, ask: Ask, done: Callable[[Ready], None]) -> None:
         """Read what is ready, on the read-only connection."""
+
+    def stranded(
+        self, route: str, lane: int, after: Mark, limit: int, done: Callable[[Sequence[Stranded]], None]
+    ) -> None:  # fmt: skip
+        """The next parts that are due in a lane, from behind that place on, at most so many; none at its end."""
+
+    def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
+        """Take messages to other routes; answered by the number of parts that went."""
+
+    def routes(self, done: Callable[[Sequence[str]], None]) -> None:
+        """The routes on which anything waits."""

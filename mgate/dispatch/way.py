@@ -18,7 +18,7 @@ from mgate.dispatch.lanes import LANE_OF, URGENT_LANES, Lane, Lanes
 from mgate.dispatch.seam import LeaseAnswer, Spool
 from mgate.dispatch.slots import Slots
 from mgate.model.message import Outgoing, TrafficClass
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Outcome
 from mgate.model.ports import Channel, Slot
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import LANES
@@ -35,6 +35,9 @@ _TICK: Final = 0.001
 """The shortest sleep: no rounding between two clocks may make the timer spin."""
 
 _LIFE_OVER: Final = NotWritten("life_over")
+
+SentAway = Callable[[TrafficClass, Sequence[str]], None]
+"""A part of this class may have come to one of these routes."""
 
 
 class _Run(NamedTuple):
@@ -54,16 +57,18 @@ class Way:
 
     def __init__(
         self, slots: Slots, rate: float, channel: Channel, spool: Spool, clock: IReactorTime,
-        wall: Callable[[], float],
+        wall: Callable[[], float], sent_away: SentAway,
     ) -> None:  # fmt: skip
         """``rate``: PDUs a second over all binds, 0 for no limit. ``wall``: seconds since 1970, for the life of
-        messages; ``clock`` is for everything else."""
+        messages; ``clock`` is for everything else. ``sent_away``: told of a part that may stand on another route now.
+        """
         self.slots = slots
         self.leased = self.offered = self.missed = self.failed = self.overdue = 0
         self._spool = spool
         self._clock = clock
         self._wall = wall
         self._channel = channel
+        self._sent_away = sent_away
         self._lanes = Lanes()
         self._beliefs = {number: Belief() for number in self._lanes.lanes}
         self._up_to = {
@@ -129,6 +134,19 @@ class Way:
             belief.handed(headers)
         if headers or later:
             self.soon()
+
+    # ---- other routes ----
+
+    def told_of_arrival(self, traffic: TrafficClass) -> None:
+        """Parts of this class may have come from another route: they may be older than all that was read ahead."""
+        self._beliefs[LANE_OF[traffic]].told_of_return()
+        self.soon()
+
+    def forget(self) -> None:
+        """Much of what was read ahead has gone to other routes: read it again when there is a bind."""
+        for number, lane in self._lanes.lanes.items():
+            self._beliefs[number].left(lane.clear())
+            self._beliefs[number].told()
 
     # ---- leases ----
 
@@ -252,8 +270,10 @@ class Way:
         free = self.slots.free
         for outgoing, outcome in results:
             free(outgoing.reference)
-            if type(outcome) is not Accepted and isinstance(outcome, Deferred | NotWritten):
+            if type(outcome) is not Accepted and isinstance(outcome, Deferred | Elsewhere | NotWritten):
                 self._beliefs[LANE_OF[outgoing.traffic]].told_of_return()
+                if isinstance(outcome, Elsewhere):
+                    self._sent_away(outgoing.traffic, outcome.routes)
         self._slots_came_free()
 
     def _end_failed(self, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
@@ -294,12 +314,16 @@ class Way:
 
     # ---- the end of the day ----
 
-    def drain(self, done: Callable[[bool], None], within: float) -> None:
-        """Lease nothing more; ``done(True)`` when every slot is free, ``done(False)`` after ``within`` seconds."""
+    def end(self) -> None:
+        """The route is gone: do nothing more."""
         self._stopping = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def drain(self, done: Callable[[bool], None], within: float) -> None:
+        """Lease nothing more; ``done(True)`` when every slot is free, ``done(False)`` after ``within`` seconds."""
+        self.end()
         self._emptied = done
         self._deadline = self._clock.callLater(within, self._drained, False)
         self._slots_came_free()

@@ -111,7 +111,9 @@ class Acceptance:
         parts = count(asked.text.reveal())
         if parts > MAX_PARTS:
             return refusal(Code.TOO_LONG, "text", f"the text needs {parts} parts, and {MAX_PARTS} is the most")
-        route = self._admission.route_for(asked.traffic, asked.sender, asked.to.e164)
+        route = self._admission.route_for(asked)
+        if not route:
+            return refusal(Code.NO_ROUTE, "sender", f"no account may send a {asked.traffic.word} of {asked.sender}")
         slots: tuple[Slot, ...] = ()
         if asked.not_before <= now:
             slots = self._admission.offer(route, asked.traffic, asked.client, parts)
@@ -189,6 +191,8 @@ def _outgoing(message: NewMessage, asked: Submission) -> list[tuple[Slot, Outgoi
                 slot.route,
                 message.period,
                 message.created,
+                message.client,
+                asked.tags,
             ),
         )
         for n, slot in enumerate(message.slots)

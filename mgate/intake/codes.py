@@ -49,6 +49,7 @@ class Code(Enum):
     # What this client may not do.
     CLASS_NOT_ALLOWED = CodeRow("class_not_allowed", 403, "this client may not send messages of that class")
     SENDER_NOT_ALLOWED = CodeRow("sender_not_allowed", 403, "this client may not use that sender")
+    NO_ROUTE = CodeRow("no_route", 403, "no operator account may send this class, sender and text")
 
     # The message, as it stands.
     REF_CONFLICT = CodeRow("ref_conflict", 409, "the ref is known, with other content")

@@ -157,11 +157,12 @@ class Outgoing:
         traffic: its class.
         route: the route that it leaves by.
         period, created: what the spool needs to seal the operator's id beside it; channels let them be.
+        client, tags: whose it is, and its words, which a choice of another route looks at.
     """
 
     __slots__ = (
-        "attempt", "bind", "created", "expires", "n", "part", "parts", "period", "reference", "route", "sender",
-        "text", "to", "traffic",
+        "attempt", "bind", "client", "created", "expires", "n", "part", "parts", "period", "reference", "route",
+        "sender", "tags", "text", "to", "traffic",
     )  # fmt: skip
 
     def __init__(  # one flat value of the hot path
@@ -180,6 +181,8 @@ class Outgoing:
         route: str = "",
         period: int = 0,
         created: int = 0,
+        client: str = "",
+        tags: tuple[str, ...] = (),
     ) -> None:
         self.part = part
         self.attempt = attempt
@@ -195,6 +198,8 @@ class Outgoing:
         self.route = route
         self.period = period
         self.created = created
+        self.client = client
+        self.tags = tags
 
     def __repr__(self) -> str:
         return (

@@ -95,8 +95,8 @@ class Admission(Protocol):
     none comes back by ``waits``, whatever the commit made of it: until then no younger one of its lane is offered any.
     """
 
-    def route_for(self, traffic: TrafficClass, sender: str, to: str) -> str:
-        """The planned route of a message."""
+    def route_for(self, asked: Submission) -> str:
+        """The planned route of a message; empty when no route may have it."""
 
     def offer(self, route: str, traffic: TrafficClass, client: str, parts: int) -> tuple[Slot, ...]:
         """A slot for each part, or none at all.

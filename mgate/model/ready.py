@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mgate.model.message import TrafficClass
+from mgate.model.message import Secret, TrafficClass
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +79,7 @@ class Stranded(msgspec.Struct, frozen=True, gc=False):
     to: str
     sender: str
     tags: tuple[str, ...]
+    text: Secret
 
     def __repr__(self) -> str:
         return f"Stranded({self.mark.part}, {self.traffic.word})"

@@ -153,9 +153,15 @@ class Front:
         head = record.rows[0]
         try:
             envelope = self._sealing.envelope(head, record.envelope)
+            text = self._sealing.text(head, envelope, record.body)
         except SealError:
             return None
-        return Stranded(mark, head.traffic, envelope.to, envelope.sender, envelope.tags)
+        return Stranded(mark, head.traffic, envelope.to, envelope.sender, envelope.tags, text)
+
+    def routes(self, done: Callable[[Sequence[str]], None]) -> None:
+        """The routes on which anything waits."""
+        nothing: Sequence[str] = ()
+        self._asker.ask(lambda reader: reader.routes(), done, nothing)
 
     def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
         """Take messages to other routes; answered by the number of parts that went."""

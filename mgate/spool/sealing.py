@@ -178,6 +178,8 @@ class Sealing:
             slot.route,
             leased.period,
             leased.created,
+            leased.client,
+            envelope.tags,
         )
 
     def end(self, out: Outgoing, outcome: Outcome) -> End:
@@ -198,6 +200,16 @@ class Sealing:
             mgate.seal.errors.SealError: the record is damaged or its key is gone.
         """
         return self._read_envelope(self._sealer.unseal(_place(head, ENVELOPE), sealed))
+
+    def text(self, head: Row, envelope: Envelope, body: bytes | None) -> Secret:
+        """The text of a message whose envelope is open; ``body``: where it is sealed apart, None when it is erased.
+
+        Raises:
+            mgate.seal.errors.SealError: the record is damaged or its key is gone.
+        """
+        if not body:
+            return Secret(envelope.text)
+        return Secret(self._read_body(self._sealer.unseal(_place(head, BODY), body)).text)
 
     def words(self, head: Row, sealed: bytes) -> tuple[str, bytes]:
         """The client's own reference and meta in a sealed envelope; empty ones when it cannot be opened."""

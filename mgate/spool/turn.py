@@ -444,14 +444,6 @@ class Turn:
 
 def _leased(row: Row, head: Head) -> Leased:
     return Leased(
-        row.id,
-        row.n,
-        row.parts,
-        len(row.tries),
-        row.traffic,
-        row.period,
-        row.created,
-        row.expires,
-        head.envelope,
-        head.body,
-    )
+        row.id, row.n, row.parts, len(row.tries), row.traffic, row.period, row.created, row.expires, head.envelope,
+        head.body, row.client,
+    )  # fmt: skip

@@ -115,6 +115,7 @@ class Leased(msgspec.Struct, frozen=True, gc=False):
     expires: int
     envelope: bytes
     body: bytes
+    client: str = ""
 
 
 class End(msgspec.Struct, frozen=True, gc=False):

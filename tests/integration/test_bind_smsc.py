@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC
 from pathlib import Path
 
 import pytest_twisted
@@ -22,10 +23,13 @@ from twisted.internet.task import LoopingCall, deferLater
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.config.tree import Sms
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
+from mgate.dispatch.foreign import Foreign
+from mgate.dispatch.router import Network, Router
 from mgate.model.entry import Entry, Receipt, Told
 from mgate.model.message import Outgoing, Secret, State, TrafficClass
 from mgate.model.outcome import Outcome
 from mgate.peers.smsc.ledger import Acknowledged, Submitted, read
+from mgate.policy.routing_table import Table, Target, WeekClock
 from mgate.telemetry import Log
 from tests.unit.dispatch.world import FOREVER, FakeSpool, Pending, Row
 
@@ -54,7 +58,9 @@ class House:
             return channel
 
         plan = RoutePlan("sms:op-a", (WINDOW,) * binds, 0.0, build)
-        self.dispatcher = Dispatcher([plan], self.spool, reactor, time.time)
+        network = Network(Table.of_accounts([Target(plan.name)]), (plan.name,), WeekClock(UTC))
+        router = Router(network, Foreign(86_400.0, bytes(16)), reactor.seconds, time.time)
+        self.dispatcher = Dispatcher([plan], router, self.spool, reactor, time.time)
         self.channel = made[0]
         self._next = int(time.time() * 1000) << 20
         self._disk = LoopingCall(self._commit)

@@ -114,13 +114,13 @@ def test_a_client_whose_socket_is_to_stand_in_another_folder_waits_with_it(folde
     assert after.local.socket == folder / "run" / "push.sock"
 
 
-def test_an_account_under_another_name_needs_a_restart(folder: Path) -> None:
+def test_accounts_come_and_go_while_it_runs(folder: Path) -> None:
     running = config(folder)
     path = folder / "mgate.toml"
     path.write_text(ACCOUNT.replace("op-a", "op-b"))
     wanted = read(path)
     assert [str(change) for change in differences(running, wanted)] == [
-        "[sms.op-b] is new: needs a restart",
-        "[sms.op-a] is gone: needs a restart",
+        "[sms.op-b] is new: at once",
+        "[sms.op-a] is gone: at once",
     ]
-    assert taken_up(running, wanted).sms == running.sms
+    assert taken_up(running, wanted).sms == wanted.sms

@@ -22,16 +22,31 @@ from mgate.model.entry import Submission
 from mgate.model.message import COUNT_BITS, Outgoing, Secret, State, TrafficClass
 from mgate.model.outcome import Accepted, Outcome
 from mgate.model.ports import Outcomes, Slot
-from mgate.model.ready import Ask, Ready
+from mgate.model.ready import Ask, Mark, Ready, Stranded
 from mgate.policy.classes import URGENT
 from mgate.policy.pacing import bulk_slots
 from mgate.spool.front import AcceptAnswer
 from mgate.spool.memory import MemoryStore
 from mgate.spool.rows import Row
 from mgate.spool.sealing import Sealing
-from mgate.spool.verbs import Accept, Cancel, End, Ends, Lease, Leased, NewMessage, NotKept, Result, Verb, Wake, Wish
-from tests.unit.dispatch.world import ROUTE, START, FakeChannel
+from mgate.spool.verbs import (
+    Accept,
+    Cancel,
+    End,
+    Ends,
+    Lease,
+    Leased,
+    Move,
+    NewMessage,
+    NotKept,
+    Result,
+    Verb,
+    Wake,
+    Wish,
+)  # fmt: skip
+from tests.unit.dispatch.world import ROUTE, START, FakeChannel, router
 
+NUMBER = "+375291110001"
 Job = tuple[Verb, Callable[[Result], None]]
 
 
@@ -70,6 +85,20 @@ class Disk:
 
     def ready(self, ask: Ask, done: Callable[[Ready], None]) -> None:
         self.asked.append((ask, done))
+
+    def stranded(
+        self, route: str, lane: int, after: Mark, limit: int, done: Callable[[Sequence[Stranded]], None]
+    ) -> None:  # fmt: skip
+        found = self._store.queued(route, lane, after, limit, int(self._wall() * 1000))
+        rows = self._store.rows
+        text = Secret("Code 482913")
+        done([Stranded(one.mark, rows[one.mark.part].traffic, NUMBER, "Example", (), text) for one in found])
+
+    def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
+        self._put(0, move, lambda result: done(cast("int | NotKept", result)))
+
+    def routes(self, done: Callable[[Sequence[str]], None]) -> None:
+        done(self._store.routes())
 
     def cancel(self, message: int) -> None:
         self._put(1, Cancel(message, "", "test"), lambda _: None)
@@ -129,8 +158,8 @@ class Disk:
 
 def _outgoing(leased: Leased, slot: Slot) -> Outgoing:
     return Outgoing(
-        leased.part, leased.attempt, slot.bind, slot.reference, leased.n, leased.parts, "+375291110001", "Example",
-        Secret("Code 482913"), leased.expires / 1000, leased.traffic,
+        leased.part, leased.attempt, slot.bind, slot.reference, leased.n, leased.parts, NUMBER, "Example",
+        Secret("Code 482913"), leased.expires / 1000, leased.traffic, slot.route, client=leased.client,
     )  # fmt: skip
 
 
@@ -156,8 +185,8 @@ class _Numbering:
 class House:
     """What runs, and what is claimed of it."""
 
-    def __init__(self, windows: tuple[int, ...], rate: float) -> None:
-        self.windows, self.rate = windows, rate
+    def __init__(self, windows: tuple[int, ...], rate: float, routes: tuple[str, ...] = (ROUTE,)) -> None:
+        self.windows, self.rate, self.routes = windows, rate, routes
         self.store = MemoryStore(lambda *_: False)
         self.numbering = _Numbering()
         self.pushed = 0
@@ -169,20 +198,26 @@ class House:
     def _begin(self) -> None:
         self.clock = Clock()
         self.disk = Disk(self.store, self.wall)
-        made: list[FakeChannel] = []
-
-        def build(outcomes: Outcomes) -> FakeChannel:
-            made.append(FakeChannel(outcomes, lambda part: self.store.rows[part].state, len(self.windows), self.clock))
-            return made[0]
-
-        plan = RoutePlan(ROUTE, self.windows, self.rate, build)
-        self.dispatcher = Dispatcher([plan], self.disk, self.clock, self.wall)
-        self.channel, self.way = made[0], self.dispatcher.ways[ROUTE]
+        self.channels: dict[str, FakeChannel] = {}
+        plans = [RoutePlan(route, self.windows, self.rate, self._build(route)) for route in self.routes]
+        self.dispatcher = Dispatcher(plans, router(self.clock, *self.routes), self.disk, self.clock, self.wall)
+        self.channel, self.way = self.channels[ROUTE], self.dispatcher.ways[ROUTE]
         self.acceptance = Acceptance(
             self.disk, cast("Sealing", self.numbering), self.dispatcher, self.wall, lambda: ""
         )  # fmt: skip
-        self.dispatcher.binds_changed(ROUTE)
+        for route in self.routes:
+            self.dispatcher.binds_changed(route)
         self._judged = 0
+
+    def _build(self, route: str) -> Callable[[Outcomes], FakeChannel]:
+        def build(outcomes: Outcomes) -> FakeChannel:
+            channel = FakeChannel(
+                outcomes, lambda part: self.store.rows[part].state, len(self.windows), self.clock, route
+            )  # fmt: skip
+            self.channels[route] = channel
+            return channel
+
+        return build
 
     def wall(self) -> float:
         return self._stood + self.clock.seconds()

@@ -9,26 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from twisted.internet.task import Clock
 
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
+from mgate.dispatch.foreign import Foreign
 from mgate.dispatch.lanes import LANE_OF
+from mgate.dispatch.router import Network, Router
 from mgate.dispatch.seam import LeaseAnswer
 from mgate.model.message import Outgoing, Secret, State, TrafficClass
 from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Uncertain
 from mgate.model.ports import Outcomes, Slot
-from mgate.model.ready import Ask, Header, Ready
+from mgate.model.ready import Ask, Header, Mark, Ready, Stranded
 from mgate.policy.classes import URGENT
 from mgate.policy.pacing import bulk_slots
+from mgate.policy.routing_table import Table, Target, WeekClock
 from mgate.policy.step import backs_off
-from mgate.spool.verbs import NotKept, Wish
+from mgate.spool.verbs import Move, NotKept, Wish
 
 ROUTE = "sms:op-a"
 START = 1_700_000_000.0
 FOREVER = START + 1e9
 
 Results = Sequence[tuple[Outgoing, Outcome]]
+
+
+def network(*routes: str) -> Network:
+    """One of these routes, in this order."""
+    return Network(Table.of_accounts([Target(route) for route in routes]), routes, WeekClock(UTC))
+
+
+def router(clock: Clock, *routes: str) -> Router:
+    """One that takes the routes in this order."""
+    return Router(network(*routes), Foreign(86_400.0, bytes(16)), clock.seconds, lambda: START + clock.seconds())
 
 
 @dataclass
@@ -102,6 +116,17 @@ class FakeSpool:
         headers = [row.header for rows in by_client.values() for row in rows[: ask.limit]]
         next_due = min((row.due for row in mine if row.due > now), default=0.0)
         self.reads.append((Ready(tuple(headers), next_due), done))
+
+    def stranded(
+        self, route: str, lane: int, after: Mark, limit: int, done: Callable[[Sequence[Stranded]], None]
+    ) -> None:  # fmt: skip
+        raise AssertionError("nothing moves here")
+
+    def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
+        raise AssertionError("nothing moves here")
+
+    def routes(self, done: Callable[[Sequence[str]], None]) -> None:
+        raise AssertionError("nothing moves here")
 
     def answer_reads(self) -> None:
         reads, self.reads = self.reads, []
@@ -195,8 +220,11 @@ class FakeSpool:
 
 
 class FakeChannel:
-    def __init__(self, outcomes: Outcomes, state_of: Callable[[int], State], binds: int, clock: Clock) -> None:
+    def __init__(
+        self, outcomes: Outcomes, state_of: Callable[[int], State], binds: int, clock: Clock, route: str = ROUTE
+    ) -> None:  # fmt: skip
         self._outcomes = outcomes
+        self._route = route
         self._state_of = state_of
         self._clock = clock
         self.up = set(range(binds))
@@ -207,7 +235,7 @@ class FakeChannel:
 
     @property
     def name(self) -> str:
-        return ROUTE
+        return self._route
 
     def open_binds(self, urgent: bool = False) -> Sequence[int]:
         return sorted(self.up - self.deaf if urgent else self.up)
@@ -221,26 +249,26 @@ class FakeChannel:
                 self.written.append(outgoing)
                 self.moments.append(self._clock.seconds())
         if gone:
-            self._outcomes.ended(ROUTE, [(outgoing, NotWritten("no_link")) for outgoing in gone])
+            self._outcomes.ended(self._route, [(outgoing, NotWritten("no_link")) for outgoing in gone])
 
     def answer(self, outcome: Outcome, count: int = 1_000_000) -> None:
         """The operator answers the oldest ones."""
         answered, self.flying = self.flying[:count], self.flying[count:]
         if answered:
-            self._outcomes.ended(ROUTE, [(outgoing, outcome) for outgoing in answered])
+            self._outcomes.ended(self._route, [(outgoing, outcome) for outgoing in answered])
 
     def drop(self, bind: int) -> None:
         """The link of a bind is lost: what was written on it is in doubt."""
         self.up.discard(bind)
         lost = [outgoing for outgoing in self.flying if outgoing.bind == bind]
         self.flying = [outgoing for outgoing in self.flying if outgoing.bind != bind]
-        self._outcomes.binds_changed(ROUTE)
+        self._outcomes.binds_changed(self._route)
         if lost:
-            self._outcomes.ended(ROUTE, [(outgoing, Uncertain("link_lost", False)) for outgoing in lost])
+            self._outcomes.ended(self._route, [(outgoing, Uncertain("link_lost", False)) for outgoing in lost])
 
     def rise(self, bind: int) -> None:
         self.up.add(bind)
-        self._outcomes.binds_changed(ROUTE)
+        self._outcomes.binds_changed(self._route)
 
 
 @dataclass
@@ -259,7 +287,7 @@ class World:
             return made[0]
 
         plan = RoutePlan(ROUTE, self.windows, self.rate, build)
-        self.dispatcher = Dispatcher([plan], self.spool, self.clock, self.wall)
+        self.dispatcher = Dispatcher([plan], router(self.clock, ROUTE), self.spool, self.clock, self.wall)
         self.channel = made[0]
         self.way = self.dispatcher.ways[ROUTE]
 

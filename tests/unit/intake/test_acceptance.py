@@ -59,8 +59,8 @@ class Door:
         self.headers: list[Header] = []
         self.later: list[float] = []
 
-    def route_for(self, traffic: TrafficClass, sender: str, to: str) -> str:
-        return SLOT.route
+    def route_for(self, asked: Submission) -> str:
+        return "" if asked.sender == "Nobody" else SLOT.route
 
     def offer(self, route: str, traffic: TrafficClass, client: str, parts: int) -> tuple[Slot, ...]:
         given = parts if parts <= self.free else 0
@@ -132,6 +132,12 @@ def test_what_is_refused_has_its_place_among_what_is_taken(house: House) -> None
     house.push(too_long(9), submission(1), too_long(9), too_long(9), submission(2), too_long(9))
     house.spool.commit()
     assert house.short == ["too_long", 1, "too_long", "too_long", 2, "too_long"]
+
+
+def test_what_no_account_may_send_is_refused_and_not_kept(house: House) -> None:
+    house.push(submission(1, sender="Nobody"), submission(2))
+    house.spool.commit()
+    assert house.short == ["no_route", 2]
 
 
 def test_nothing_but_refusals_needs_no_commit(house: House) -> None:
