@@ -190,7 +190,9 @@ class Hatch:
         except AddressError as error:
             _refuse(request, 422, "not_a_number", "number", str(error))
             return
-        self._desk.by_number(wanted.e164, NEWEST, answer)
+        limit = request.query("limit") or ""
+        most = min(int(limit), NEWEST) if limit.isascii() and limit.isdigit() and int(limit[:4]) else NEWEST
+        self._desk.by_number(wanted.e164, most, answer)
 
     def cancel(self, request: Request) -> None:
         """DELETE /v1/messages/{id}."""

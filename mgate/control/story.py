@@ -1,11 +1,16 @@
-"""The story of one message, in order and in words: what ``mgatectl message trace`` tells."""
+"""The story of one message: what ``mgatectl message trace`` tells. The steps are for programs, in the order of what
+happened, with the moments in UTC; the sentences are for people (``telling``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from mgate.config import Config
+from mgate.control.telling import Facts, words_of
+from mgate.control.views import BindView
 from mgate.model.view import AttemptView, EventView, MessageView
 
 
@@ -17,13 +22,29 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A message's id, and all that happened to it so far."""
+    """A message's id, and all that happened to it so far.
+
+    Attributes:
+        told: the same in sentences, to be read aloud; times by the bank's clock.
+        fault: a word of ``meanings.Fault``: whose matter it is. ``next``: what will happen.
+    """
 
     id: str
     state: str
     steps: tuple[Step, ...]
+    told: tuple[str, ...]
+    fault: str
+    next: str
 
 
+class Stories(msgspec.Struct, frozen=True):
+    """The newest messages to one number, the newest first; ``more`` when there are others."""
+
+    stories: tuple[Story, ...]
+    more: bool
+
+
+_MAY_BE_QUIET = frozenset({"service", "marketing"})
 _FATES = {
     "accepted": "the operator took it",
     "refused": "the operator refused it",
@@ -41,11 +62,31 @@ _EVENTS = {
 }
 
 
-def tell(message: MessageView) -> Story:
+def tell(message: MessageView, facts: Facts) -> Story:
     """All steps, by their moment; what has the same moment stays in the order of cause and effect."""
+    words = words_of(message, facts)
     steps = sorted([*_of_attempts(message), *_of_events(message)], key=lambda step: step.at)
     # It may have been leased in the very commit that took it.
-    return Story(message.id, message.state, (Step(message.accepted_at, _taken(message)), *steps))
+    every = (Step(message.accepted_at, _taken(message)), *steps)
+    return Story(message.id, message.state, every, words.told, words.fault.value, words.next)
+
+
+def facts_of(binds: Sequence[BindView], now: float, zone: ZoneInfo) -> Facts:
+    """What a story is told with: the binds as they stand, seconds since 1970, and the clock that people look at."""
+    of_route: dict[str, list[BindView]] = {}
+    for bind in binds:
+        of_route.setdefault(bind.route, []).append(bind)
+    shut = {route: _said(of_it[0]) for route, of_it in of_route.items() if all(bind.state != "bound" for bind in of_it)}
+    return Facts(zone, now, _MAY_BE_QUIET, frozenset(of_route), shut)
+
+
+def bank_zone(config: Config) -> str:
+    """The bank's own clock: of the reckoning, or of the routes, whichever says one."""
+    return next((zone for zone in (config.reckoning.time_zone, config.routing.time_zone) if zone != "UTC"), "UTC")
+
+
+def _said(bind: BindView) -> str:
+    return f"it is {bind.state}" + (f" ({bind.last_error})" if bind.last_error else "")
 
 
 def _of_events(message: MessageView) -> Iterator[Step]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -242,6 +243,14 @@ def message_card(message: MessageView) -> list[Table]:
             attempt.operator_id,
         )
     return [card, tries] if message.attempts else [card]
+
+
+def stories(found: Sequence[Story], *, steps: bool) -> list[RenderableType]:
+    """A paragraph a message, or all its steps."""
+    shown: list[RenderableType] = []
+    for story in found:
+        shown += [f"{story.id}: {story.state}", story_table(story) if steps else " ".join(story.told) + "\n"]
+    return shown
 
 
 def story_table(story: Story) -> Table:

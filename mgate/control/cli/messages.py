@@ -16,10 +16,10 @@ from mgate.config import read_span
 from mgate.control import pushing, tables
 from mgate.control.asked import Asked
 from mgate.control.cli.root import FAILED, common
+from mgate.control.cli.trace import trace
 from mgate.control.errand import Errand
 from mgate.control.results import Result
 from mgate.control.sheets import FIELDS, open_sheet
-from mgate.control.story import tell
 from mgate.control.views import Cancelled, MessagesView, Sent
 from mgate.model.message import CLASS_BY_WORD, read_id
 from mgate.model.view import MessageView
@@ -32,6 +32,9 @@ def message() -> None:
     """Single messages."""
 
 
+message.add_command(trace)
+
+
 @message.command("show")
 @common
 @click.argument("message_id", metavar="ID")
@@ -40,16 +43,6 @@ def message_show(asked: Asked, message_id: str) -> None:
     """Show where a message stands."""
     view = _look_up(asked, message_id)
     asked.say(view, *tables.message_card(view))
-
-
-@message.command("trace")
-@common
-@click.argument("message_id", metavar="ID")
-@click.pass_obj
-def message_trace(asked: Asked, message_id: str) -> None:
-    """Tell the story of a message, in order and in words."""
-    story = tell(_look_up(asked, message_id))
-    asked.say(story, f"{story.id}: {story.state}", tables.story_table(story))
 
 
 @message.command("find")

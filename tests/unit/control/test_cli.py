@@ -358,7 +358,7 @@ def test_a_message_is_shown_without_its_number(shell: Shell, door: Door) -> None
         assert NUMBER not in shown
 
 
-def test_a_trace_tells_the_story_in_order_and_in_words(shell: Shell, door: Door) -> None:
+def test_a_trace_gives_programs_every_step_in_order(shell: Shell, door: Door) -> None:
     view = a_view(1, "r1", NUMBER)
     door.messages[view.id] = view
     steps = shell.json("message", "trace", view.id)["steps"]
@@ -372,6 +372,37 @@ def test_a_trace_tells_the_story_in_order_and_in_words(shell: Shell, door: Door)
         "try 2: a receipt says delivered (DELIVRD err:000)",
         "the message is delivered",
     ]
+
+
+def test_a_trace_tells_the_story_in_words_by_the_banks_clock(shell: Shell, door: Door) -> None:
+    view = a_view(1, "r1", NUMBER)
+    door.messages[view.id] = view
+    zone = '\n[reckoning]\ntime_zone = "Asia/Tashkent"\n'
+    shell.config.write_text(shell.config.read_text() + zone)
+    told = shell.run("message", "trace", view.id)
+    words = " ".join(told.stdout.split())
+    assert "came from local on Sunday 22 November 2026 at 10:10:08, as r1. It left" in words
+    assert "Whose matter it is: the operator;" in words
+    assert told.stderr == "times are those of Asia/Tashkent\n"
+    other = shell.run("message", "trace", view.id, "--time-zone", "Europe/Minsk")
+    assert "at 08:10:08, as r1." in " ".join(other.stdout.split())
+    assert "try 2: the operator took it as 4A7F" in shell.run("message", "trace", view.id, "--steps").stdout
+    assert shell.run("message", "trace", view.id, "--time-zone", "Nowhere").exit_code == 2
+
+
+def test_a_trace_of_a_number_tells_its_newest_messages_and_never_the_number(shell: Shell, door: Door) -> None:
+    for place in range(3):
+        view = a_view(place, f"r{place}", NUMBER)
+        door.messages[view.id] = view
+    told = shell.run("message", "trace", "+375 29 111-00-01", "--most", "2")
+    assert door.asked[-2:] == ["GET /v1/messages?number=%2B375291110001&limit=3", "GET /v1/binds"]
+    assert (told.stdout.count("A one-time code to +37529*****01"), NUMBER in told.output) == (2, False)
+    assert "the newest 2 are told" in told.stderr
+    assert len(shell.json("message", "trace", NUMBER)["stories"]) == 3  # type: ignore[arg-type]  # JSON
+    door.messages.clear()
+    nothing = shell.run("message", "trace", NUMBER)
+    assert (nothing.exit_code, "nothing is known of this number" in nothing.stderr) == (1, True)
+    assert shell.run("message", "trace", "80291110001").exit_code == 2
 
 
 def test_nothing_found_is_a_failure_that_says_why(shell: Shell, door: Door) -> None:

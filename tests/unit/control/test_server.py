@@ -218,6 +218,9 @@ def test_a_number_is_looked_up_in_its_whole_form(house: House) -> None:
     status, _ = house.ask("GET", "/v1/messages?number=%2B375291110001")
     assert status == 200
     assert house.desk.asked == [("+375291110001", 100)]
+    for limit in ("3", "900", "0", "x", ""):
+        assert house.ask("GET", f"/v1/messages?number=%2B375291110001&limit={limit}")[0] == 200
+    assert house.desk.asked == [("+375291110001", most) for most in (100, 3, 100, 100, 100, 100)]
 
 
 @pytest.mark.parametrize(
