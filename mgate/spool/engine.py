@@ -176,7 +176,11 @@ class Store(Protocol):
         """The greatest id ever kept, 0 for none: ids go on from it."""
 
     def tend(self, now: int) -> bool:
-        """A slice of work in the background, a few milliseconds long; whether there is more to do."""
+        """A slice of work in the background, a few milliseconds long; whether there is more to do.
+
+        Raises:
+            StoreBroken: the disk cannot be trusted any more.
+        """
 
     @property
     def bears(self) -> int:

@@ -95,7 +95,10 @@ class SqliteStore:
         self._emptied = 0
         self._same_number = same_number
         self._box = box
-        self._shelf = ShelfOnSqlite(self._db, past, KeptFilter(path), open_words)
+        try:
+            self._shelf = ShelfOnSqlite(self._db, past, KeptFilter(path), open_words)
+        except sqlite3.Error as error:  # of a file of references
+            raise _kind(error) from error
         self._now = 0
         self._news = News([], [], journalled=False)
         self._clients: set[str] = set()
@@ -161,7 +164,10 @@ class SqliteStore:
 
     def tend(self, now: int) -> bool:
         """See ``engine.Store``: reads the references that are remembered into their filter."""
-        return self._shelf.recall.step()
+        try:
+            return self._shelf.recall.step()
+        except sqlite3.Error as error:  # not even a full one: what stands beside this was committed, and is to be told
+            raise StoreBroken(str(_kind(error))) from error
 
     @property
     def bears(self) -> int:

@@ -264,6 +264,18 @@ def test_a_message_whose_commit_failed_is_no_duplicate_afterwards(file: File, pl
     assert player.accept_one(message(299)).duplicate
 
 
+@pytest.mark.parametrize("verb", ["buckets", "tags"])
+def test_an_error_of_the_disk_in_a_file_of_references_is_no_bug(
+    file: File, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def fault(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(file.past, verb, fault)
+    with pytest.raises(StoreBroken, match="disk I/O error"):
+        file.open().store.tend(NOW)
+
+
 @pytest.mark.parametrize("table", ["part", "journal"])
 def test_an_error_in_the_middle_of_a_commit_leaves_nothing_of_it(file: File, player: Player, table: str) -> None:
     head = player.sent(message(1))
