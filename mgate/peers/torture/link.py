@@ -107,6 +107,8 @@ class Link(Discipline):
         # New connections would be struck too: those that are given up come again whole.
         dead = proxy.struck()
         proxy.spare()
+        if not dead:
+            return  # every connection was between two lives
         while dead & proxy.struck():
             if time.monotonic() - began > FOUND:
                 stage.besides.append(f"a dead line of {struck} was not found within {FOUND:g} s")
