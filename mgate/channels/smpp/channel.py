@@ -15,11 +15,8 @@ from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.rendering import Rendering
-<<<<<<< /tmp/lk/ours
-from mgate.config.operators import Profile
-=======
 from mgate.channels.smpp.standing import BindStatus
->>>>>>> /tmp/lk/theirs
+from mgate.config.operators import Profile
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, Outcome, Rejected
