@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 
 from mgate.channels.smpp.bind import Bind, Results
 from mgate.channels.smpp.events import Arrival
@@ -15,9 +15,11 @@ from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.rendering import Rendering
+from mgate.channels.smpp.siblings import Siblings
 from mgate.channels.smpp.standing import BindStatus
 from mgate.config.operators import Profile
 from mgate.config.tree import Sms
+from mgate.model.entry import Entry, Receipt
 from mgate.model.message import Outgoing, Secret
 from mgate.model.outcome import Accepted, Outcome, Rejected
 from mgate.model.ports import Channel, Outcomes, Receiver
@@ -46,6 +48,8 @@ class SmppChannel(Channel):
         self._trusted: tuple[int, ...] = ()
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
         self.reception = Reception(sms.route, sms.profile)
+        self._siblings = _siblings_of(sms.profile)
+        self._partial: IDelayedCall | None = None
         self._password, self._hosts = password, _hosts(endpoint, sms)
         self._clock, self._chance, self._log = clock, chance, log
         self.binds = [self._new(index) for index in range(sms.binds)]
@@ -104,6 +108,9 @@ class SmppChannel(Channel):
 
     def stop(self) -> Deferred[None]:
         """Unbind all; fires when every connection is gone and has told of its attempts. At most about two seconds."""
+        if self._partial is not None:
+            self._partial.cancel()
+            self._partial = None
         stopped = DeferredList([bind.stop() for bind in self.binds])
         done: Deferred[None] = Deferred()
         stopped.addCallback(lambda _: done.callback(None))
@@ -125,7 +132,7 @@ class SmppChannel(Channel):
         """Go on by these settings, with as many binds at least. What concerns signing on holds for binds that are new,
         and for others from ``renew`` on; what concerns a connection, from its next one."""
         if sms.profile != self._sms.profile:
-            self.reception = Reception(sms.route, sms.profile)
+            self.reception, self._siblings = Reception(sms.route, sms.profile), _siblings_of(sms.profile)
         before, self._hosts = self._hosts, _hosts(endpoint, sms)
         self._sms, self._password = sms, password
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
@@ -179,17 +186,49 @@ class SmppChannel(Channel):
         """Attempts ended."""
         if self.reception.ids.learning:
             self.reception.ids.sent(outcome.operator_id for _, outcome in results if isinstance(outcome, Accepted))
+        if self._siblings is not None:
+            self._taken(results, self._siblings)
         self._outcomes.ended(self.name, results)
 
     def late(self, results: Results) -> None:
         """Answers came after their time-out."""
+        if self._siblings is not None:
+            self._taken(results, self._siblings)
         self._outcomes.late(self.name, results)
 
     def arrived(self, link: Link, arrivals: Sequence[Arrival]) -> None:
         """Keep what came, and answer only then; what could not be kept, the operator shall send again."""
         entry = self.reception.entry
         entries = [entry(arrival) for arrival in arrivals]
+        if self._siblings is not None:
+            self._heard(entries, self._siblings)
         self._receiver.receive(entries, lambda kept: link.answer(arrivals, ESME_ROK if kept else ESME_RX_T_APPN))
+
+    # ---- operators that tell of one part only ----
+
+    def _taken(self, results: Results, siblings: Siblings) -> None:
+        for part, outcome in results:
+            if part.parts > 1 and isinstance(outcome, Accepted):
+                siblings.sent(part, outcome.operator_id)
+
+    def _heard(self, entries: Sequence[Entry], siblings: Siblings) -> None:
+        for entry in entries:
+            if isinstance(entry, Receipt):
+                siblings.heard(entry, self._clock.seconds())
+        self._await_partial()
+
+    def _await_partial(self) -> None:
+        due = self._siblings.next_due() if self._siblings is not None else None
+        if due is not None and self._partial is None:
+            self._partial = self._clock.callLater(max(due - self._clock.seconds(), 0.0), self._tell_partial)
+
+    def _tell_partial(self) -> None:
+        """What could not be kept is not told again: those parts then end without a receipt."""
+        self._partial = None
+        receipts = self._siblings.due(self._clock.seconds()) if self._siblings is not None else []
+        if receipts:
+            self._receiver.receive(receipts, lambda _: None)
+        self._await_partial()
 
     def changed(self) -> None:
         """The open binds may be others now."""
@@ -202,3 +241,9 @@ def _hosts(endpoint: IStreamClientEndpoint | Hosts, sms: Sms) -> Hosts:
     if isinstance(endpoint, Hosts):
         return endpoint
     return Hosts.only(endpoint, sms.reconnect_min, f"{sms.host}:{sms.port}")
+
+
+def _siblings_of(profile: Profile) -> Siblings | None:
+    """None for an operator that tells of every part, which costs nothing."""
+    receipts = profile.receipts
+    return None if receipts.per_part == "all" else Siblings(receipts.per_part, receipts.per_part_wait)
