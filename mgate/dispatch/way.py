@@ -17,12 +17,13 @@ from mgate.dispatch.belief import LOOK_AGAIN, Belief
 from mgate.dispatch.lanes import LANE_OF, URGENT_LANES, Lane, Lanes
 from mgate.dispatch.seam import LeaseAnswer, Spool
 from mgate.dispatch.slots import Slots
+from mgate.dispatch.tempo import Tempo
 from mgate.model.message import Outgoing, TrafficClass
 from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Outcome
 from mgate.model.ports import Channel, Slot
 from mgate.model.ready import Ask, Header, Ready
 from mgate.policy.classes import LANES
-from mgate.policy.pacing import Purse
+from mgate.policy.step import throttles
 from mgate.spool.verbs import NotKept, Wish
 
 _LEASE_PAUSE: Final = 1.0
@@ -76,7 +77,7 @@ class Way:
             for lane in self._lanes.lanes
         }
         self._begun: dict[int, tuple[int, int]] = {}
-        self._purse = Purse.full(rate, clock.seconds())
+        self._tempo = Tempo(rate, clock.seconds())
         self._paused_until = 0.0
         self._set_reach()
         self._timer: IDelayedCall | None = None
@@ -96,18 +97,18 @@ class Way:
         """A slot for each part when the message may leave in the commit that accepts it, else none."""
         lane = LANE_OF[traffic]
         urgent = lane in URGENT_LANES
-        now = self._clock.seconds() if self._paused_until or self._purse.rate else 0.0
+        now = self._clock.seconds() if self._paused_until or self._tempo.purse.rate else 0.0
         binds = self._open_binds(now, urgent)
-        self._purse = self._purse.refill(now)
+        self._tempo.refill(now)
         if (
             not binds
             or self._something_waits(lane)
-            or not self._purse.pays(urgent)
+            or not self._tempo.purse.pays(urgent)
             or self.slots.room(binds, urgent) < parts
         ):
             self._beliefs[lane].coming += 1
             return ()
-        self._purse = self._purse.pay(urgent, parts)
+        self._tempo.pay(urgent, parts)
         self.offered += parts
         return self.slots.reserve(parts, binds, urgent)
 
@@ -169,10 +170,10 @@ class Way:
         """Pick messages while there are slots and tokens; both are taken here, before the mark. What is urgent goes by
         the ``trusted`` binds."""
         runs: list[_Run] = []
-        self._purse = self._purse.refill(now)
+        self._tempo.refill(now)
         lanes, slots, wall = self._lanes, self.slots, self._wall()
         while lanes.queued:
-            purse = self._purse
+            purse = self._tempo.purse
             lane, headers = lanes.pick(
                 slots.room(trusted, urgent=True),
                 slots.room(binds, urgent=False),
@@ -191,7 +192,7 @@ class Way:
     def _take(self, lane: int, headers: list[Header], binds: Sequence[int]) -> _Run:
         """Slots and tokens for parts that were picked."""
         urgent = lane in URGENT_LANES
-        self._purse = self._purse.pay(urgent, _price(headers))
+        self._tempo.pay(urgent, _price(headers))
         if headers[0].parts == 1:
             return _Run(lane, headers, self.slots.reserve_each(len(headers), binds, urgent))
         return _Run(lane, headers, self._reserve_together(lane, headers, binds))
@@ -268,12 +269,16 @@ class Way:
             self._end_failed(results)
             return
         free = self.slots.free
+        slows = False
         for outgoing, outcome in results:
             free(outgoing.reference)
             if type(outcome) is not Accepted and isinstance(outcome, Deferred | Elsewhere | NotWritten):
                 self._beliefs[LANE_OF[outgoing.traffic]].told_of_return()
+                slows = slows or _slows(outcome)
                 if isinstance(outcome, Elsewhere):
                     self._sent_away(outgoing.traffic, outcome.routes)
+        if slows:
+            self._tempo.throttled(self._clock.seconds())
         self._slots_came_free()
 
     def _end_failed(self, results: Sequence[tuple[Outgoing, Outcome]]) -> None:
@@ -291,8 +296,7 @@ class Way:
         """Go on by these windows and this rate."""
         self.slots.apply(windows)
         self._set_reach()
-        if rate != self._purse.rate:
-            self._purse = Purse.full(rate, self._clock.seconds())
+        self._tempo.apply(rate, self._clock.seconds())
         self.soon()
 
     def _set_reach(self) -> None:
@@ -355,7 +359,7 @@ class Way:
 
     def _take_back(self, slot: Slot, paid: int) -> None:
         self.slots.free(slot.reference)
-        self._purse = self._purse.refund(slot.urgent, paid)
+        self._tempo.refund(slot.urgent, paid)
 
     def _slots_came_free(self) -> None:
         if self._emptied is not None and not self.slots.used:
@@ -404,7 +408,7 @@ class Way:
         return min(moments, default=now + LOOK_AGAIN)
 
     def _next_token(self, now: float) -> float:
-        waits = [self._purse.wait(urgent) for urgent in (True, False) if self._lanes.holds(urgent)]
+        waits = [self._tempo.purse.wait(urgent) for urgent in (True, False) if self._lanes.holds(urgent)]
         return now + max(min((wait for wait in waits if wait), default=LOOK_AGAIN), _TOKEN_STEP)
 
     def _wake_at(self, at: float) -> None:
@@ -431,3 +435,14 @@ def _price(headers: Sequence[Header]) -> int:
     for header in headers:
         price += 1 if header.attempts else header.parts if header.n == 1 else 0
     return price
+
+
+def _slows(outcome: Outcome) -> bool:
+    """Whether the operator asked to slow down by it."""
+    match outcome:
+        case Deferred(reason):
+            return throttles(reason)
+        case Elsewhere(_, why):
+            return why == "throttled"
+        case _:
+            return False

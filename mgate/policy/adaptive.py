@@ -6,8 +6,8 @@ seconds at most. It comes back by a twentieth of the full rate a second, after `
 from the least to the full in less than half a minute. What is halved first is what really left, if that was less than
 the rate: half of an unused rate would slow nothing down.
 
-Where the configuration gives no rate, the full one is what left in the second before the first such answer, and once
-it is reached again there is no limit again.
+Where the configuration gives no rate, the full one is what left in the second before the first such answer,
+``_UNKNOWN`` at least, and once it is reached again there is no limit again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _CALM: Final = 2.0
 _STEP: Final = 1 / 20
 _LEAST: Final = 1 / 20
 """Of the full rate; never below one PDU a second."""
+
+_UNKNOWN: Final = 20.0
+"""PDUs a second that any account may be believed to take: what leaves in a quiet second says nothing of it."""
 
 
 class Throttle(NamedTuple):
@@ -52,8 +55,9 @@ class Throttle(NamedTuple):
         if self.ceiling and now < self.halved_at + _DEAF:
             return self
         slow = self.recovered(now)
-        ceiling = slow.ceiling or slow.full or max(measured, 1.0)
-        before = slow.rate if slow.ceiling else min(ceiling, max(measured, 1.0))
+        left = max(measured, 1.0 if slow.full else _UNKNOWN)
+        ceiling = slow.ceiling or slow.full or left
+        before = slow.rate if slow.ceiling else min(ceiling, left)
         return Throttle(self.full, ceiling, max(before / 2, _least(ceiling)), now, now)
 
     def recovered(self, now: float) -> Throttle:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ password_file = "b.password"
 plain_tcp = "a test"
 """
 
-Reads = Callable[[str], Config]
+Reads = Callable[..., Config]
 
 
 @pytest.fixture
@@ -72,10 +73,11 @@ accounts = ["op-b", "op-a"]
 """)
     all_met = OTP._replace(tags=("loans",), network="25702", minute=540)
     assert rule_and_routes(config, all_met) == ("codes", ["sms:op-b", "sms:op-a"])
-    for miss in [
+    misses: list[dict[str, Any]] = [
         {"traffic": TrafficClass.SERVICE}, {"sender": "Other"}, {"client": "crm"}, {"tags": ()}, {"country": "PL"},
         {"to": "+375331110001"}, {"network": ""}, {"minute": 539},
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for miss in misses:
         assert rule_and_routes(config, all_met._replace(**miss))[0] == "rest"
 
 

@@ -249,7 +249,7 @@ def test_throttling_pauses_and_burns_nothing() -> None:
         world.settle(2)
     assert len(world.written) == 8
     world.channel.rise(0)
-    world.settle()
+    world.run(2.0)
     assert sorted(world.written[8:]) == parts
 
 
@@ -265,9 +265,7 @@ def test_a_throttled_part_leaves_before_the_younger_ones_that_were_read_ahead(yo
     world.channel.answer(Deferred("ESME_RTHROTTLED"))
     world.settle()
     world.channel.rise(0)
-    for _ in range(younger + 2):
-        world.settle(2)
-        world.channel.answer(Accepted("1"))
+    world.run(15.0)
     assert world.written == [*old, *old, *young]
 
 

@@ -129,3 +129,24 @@ def test_without_a_limit_only_the_window_counts() -> None:
         world.settle()
         world.channel.answer(Accepted("1"))
     assert len(world.written) == 3000
+
+
+def test_an_account_whose_operator_throttles_goes_at_half_and_comes_back() -> None:
+    world = World((200,), 100)
+    for _ in range(8000):
+        world.stored(OTP)
+    world.dispatcher.binds_changed(ROUTE)
+
+    def run(seconds: float) -> int:
+        before = len(world.channel.moments)
+        world.run(seconds)
+        return len(world.channel.moments) - before
+
+    assert run(3.0) == pytest.approx(300, abs=15)
+    world.clock.advance(0.02)
+    world.settle(2)
+    world.channel.answer(Deferred("ESME_RTHROTTLED"))
+    world.settle()
+    assert run(2.0) == pytest.approx(100, abs=15)
+    run(20.0)
+    assert run(2.0) == pytest.approx(200, abs=15)
