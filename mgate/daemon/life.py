@@ -120,6 +120,7 @@ class Life:
         self._listen(UnixSocket(admin.socket), house.admin, admin.owner, admin.group, admin.mode)
         self._listen(self._config.metrics.listen, house.metrics, "", "", 0o660)
         house.certificates.start()
+        house.registers.start()
         house.bank.gate.open()
         # Last: who finds a push socket finds everything else.
         house.bank.doors.open()
@@ -220,6 +221,7 @@ class Life:
         house.bank.drops.stop()
         house.brake.stop()
         house.certificates.stop()
+        house.registers.stop()
         house.disk.stop()
         for listener in (*house.bank.doors.listeners, house.admin, house.metrics):
             listener.abort()

@@ -43,6 +43,7 @@ from mgate.daemon.inlets import Inlets
 from mgate.daemon.operators import Operators
 from mgate.daemon.progress import ReceiptWatch
 from mgate.daemon.reckoning import reckoning_api
+from mgate.daemon.registers import Registers
 from mgate.daemon.reload import Reload, Rooms
 from mgate.daemon.sources import Around, Sources
 from mgate.daemon.waysback import Ground, WaysBack
@@ -144,6 +145,7 @@ class House:
     brake: Brake
     reload: Reload
     certificates: Certificates
+    registers: Registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +217,11 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
         reload, telemetry, memory.far, memory.survey, dispatcher, out.accounts, inlets, disk, memory.ears,
         time.monotonic, wall,
     )  # fmt: skip
+    registers = Registers(out.accounts, reactor, wall, telemetry, log)
     admin = _admin(site, memory, bank, certificates, board, reload, out)
     gauges = Gauges(telemetry, board, dispatcher, out.accounts, bank.doors, memory.survey)
     metrics = Listener(Routes(gauges.routes()), reactor, Limits(connections=16))
-    return House(memory, out, bank, admin, metrics, board, disk, brake, reload, certificates)
+    return House(memory, out, bank, admin, metrics, board, disk, brake, reload, certificates, registers)
 
 
 def _memory(site: _Site, disk: SpoolDisk) -> Memory:

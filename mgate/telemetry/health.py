@@ -22,6 +22,7 @@ class Alarm(Enum):
     CLOCK_SET_BACK = "clock_set_back"
     TLS_FILES = "tls_files"
     CERTIFICATE_ENDS = "certificate_ends"
+    SENDER_ENDS = "sender_ends"
     CRL_STALE = "crl_stale"
     RECKONING_GAP = "reckoning_gap"
     DROP_FAILED = "drop_failed"

@@ -75,6 +75,7 @@ class Event(Enum):
     RECEIPTS_BACK = "receipts_back", Level.INFO
     OPERATOR_CALLED = "operator_called", Level.INFO
     ROUTE_EMPTIED = "route_emptied", Level.WARNING
+    SENDER_ENDS = "sender_ends", Level.WARNING
     ACCOUNT_CAME = "account_came", Level.INFO
     ACCOUNT_GONE = "account_gone", Level.INFO
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
