@@ -167,20 +167,20 @@ def check_file(path: Path, public: bytes) -> Head:
 class SignedFile:
     """A result that is there whole or not at all: written beside its place, looked at, then renamed into it.
 
-    Takes the place of an older result of the same name. Errors: `CannotKeep`.
+    Takes the place of an older result of the same name. Errors: `CannotKeep`. ``option``: where its place is said.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = "--result") -> None:
         self._path = path
+        self._option = option
 
     def __enter__(self) -> Self:
         try:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
         except OSError as error:
-            raise CannotKeep(
-                f"{self._path}: the result cannot be written there: {error.strerror}; name another place with --result"
-            ) from error
+            why = f"the result cannot be written there: {error.strerror}"
+            raise CannotKeep(f"{self._path}: {why}; name another place with {self._option}") from error
         self._beside = Path(name)
         self._file = os.fdopen(handle, "w+b")
         return self

@@ -22,6 +22,8 @@ from mgate.config import Config, CoreSource, Sms
 from mgate.config.routes import table_of
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
+from mgate.control.evidence import Witness
+from mgate.control.evidence_door import EvidenceHatch
 from mgate.control.operators import OperatorHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch
@@ -72,6 +74,7 @@ from mgate.policy.routing_table import WeekClock
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
+from mgate.seal.signature import Signer
 from mgate.seal.tags import Tags
 from mgate.spool.checkpoint import Checkpointer
 from mgate.spool.desk import Desk
@@ -335,12 +338,14 @@ def _admin(
 ) -> Listener:  # fmt: skip
     """The admin socket: what mgatectl asks, and pushes as ``local``."""
     log = site.log
+    witness = Witness(site.config.instance.name, site.keyring.database.hex(), __version__)
     reckonings = reckoning_api(
         lambda: reload.config, site.keyring, memory.sealing, bank.connect, bank.bridge, memory.clock.now,
         site.telemetry, log,
     )  # fmt: skip
     routes = [
         *Hatch(board, memory.desk, reload, __version__, log).routes(),
+        *EvidenceHatch(memory.desk, Signer(site.keyring), witness, memory.clock.now, log).routes(),
         *CertificateHatch(certificates.view).routes(),
         *OperatorHatch(lambda: found_out(out.accounts)).routes(),
         *DropHatch(bank.drops, log).routes(),

@@ -15,6 +15,7 @@ import msgspec
 from mgate.config import read_span
 from mgate.control import pushing, tables
 from mgate.control.asked import Asked
+from mgate.control.cli.evidence import evidence
 from mgate.control.cli.root import FAILED, common
 from mgate.control.cli.trace import trace
 from mgate.control.errand import Errand
@@ -33,6 +34,7 @@ def message() -> None:
 
 
 message.add_command(trace)
+message.add_command(evidence)
 
 
 @message.command("show")

@@ -74,6 +74,8 @@ class Door(socketserver.ThreadingUnixStreamServer):
         self.ways: dict[str, list[object]] = {"sources": [], "drops": [], "webhooks": []}
         self.replay = 1, 1
         self.break_after = 0
+        self.evidence: dict[str, str] = {}
+        self.public_key = ""
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     def __enter__(self) -> Self:
@@ -162,6 +164,10 @@ class _Answers(BaseHTTPRequestHandler):
                 ref = parse_qs(url.query).get("ref", [""])[0]
                 found = [view for view in self.server.messages.values() if not ref or view.ref == ref]
                 self._say(200, {"messages": found})
+            case ["messages", message, "evidence"] if message in self.server.evidence:
+                self._say(200, {"document": self.server.evidence[message]})
+            case ["public-key"]:
+                self._say(200, {"public_key": self.server.public_key})
             case ["messages", message]:
                 view = self.server.show(message)
                 self._say(200, view) if view else self._refuse(404, "unknown_message", "there is no such message")
