@@ -19,10 +19,12 @@ class Broken(AssertionError):
 
 
 class Instance(NamedTuple):
-    """What is played: the class and parts of each message, and the window of each bind."""
+    """What is played: the class and parts of each message, the window of each bind, and the routes of the binds where
+    there are several."""
 
     messages: tuple[tuple[TrafficClass, int], ...]
     windows: tuple[int, ...]
+    routes: tuple[str, ...] = ()
 
 
 class Submit(NamedTuple):
@@ -31,6 +33,7 @@ class Submit(NamedTuple):
     part: int
     n: int
     reference: int
+    route: str
 
     @property
     def operator_id(self) -> str:
@@ -58,6 +61,7 @@ class Oracle:
         self.acked: dict[int, int] = {}
         self.written: list[Submit] = []
         self.surely_refused: set[tuple[int, int]] = set()
+        self.sent_away: set[tuple[int, int]] = set()
         self.released: dict[int, int] = {}
         self.called_off: dict[int, int] = {}
         self.heard: dict[tuple[int, int], set[Told]] = {}
@@ -98,6 +102,7 @@ class Oracle:
             self.need(not fates & forbidden, f"{state} beside {fates & forbidden}")
             needed = {"LEASED": "OPEN", "SENT": "ACCEPTED", "UNCERTAIN": "IN_DOUBT"}.get(state)
             self.need(needed is None or needed in fates, f"{state} without {needed}")
+            self.need(state != "LEASED" or attempts[-1].route == row.route, "leased by a route that it is not on")
             if state in ("EXPIRED", "CANCELLED"):
                 failed = {(row.id, attempt.n) for attempt in attempts if attempt.fate is Fate.UNDELIVERED}
                 left = {(one.part, one.n) for one in self.written if one.part == row.id}
@@ -112,7 +117,7 @@ class Oracle:
                     told = Told[attempt.fate.name]
                     self.need(told in self.heard.get(key, ()), f"{told} was heard of another attempt")
                 if attempt.fate is Fate.REFUSED:
-                    wrote = Submit(row.id, attempt.n, attempt.reference) in self.written
+                    wrote = Submit(row.id, attempt.n, attempt.reference, attempt.route) in self.written
                     self.need(not wrote or key in self.surely_refused, "refused though nobody refused it")
 
     def check_journal(self, record: Record, before: Record | None) -> None:
@@ -143,9 +148,26 @@ class Oracle:
         self.need(newest.repeat == ("IN_DOUBT" in fates), "a repeat is not marked as one")
         siblings = {row.state.name for row in record.rows if row.id != part}
         self.need(not siblings & {"UNDELIVERED", "EXPIRED"}, "leased beside a failed sibling")
+        self.check_route(part, record)
         if newest.repeat:
             off = self.called_off.get(part, -1)
             self.need(off < 0 or off < self.released.get(part, 0), "repeated though it was called off")
+
+    def check_route(self, part: int, record: Record) -> None:
+        """Where a new lease of a part goes."""
+        mine = next(row for row in record.rows if row.id == part)
+        newest = mine.tries[-1]
+        free = len(record.rows) == 1 and mine.traffic.name in ("OTP", "FRAUD")
+        bound = {
+            attempt.route
+            for attempt in record.attempts
+            if attempt.fate.name not in ("REFUSED", "UNDELIVERED") and attempt is not newest
+        }
+        self.need(free or bound <= {newest.route}, "a message left by two accounts")
+        if len(record.rows) == 1 and (free or not newest.repeat):
+            away = {attempt.route for attempt in mine.tries if (part, attempt.n) in self.sent_away}
+            every = set(self.instance.routes) or away
+            self.need(newest.route not in away or away == every, "a route that sent it away was asked again")
 
     def check_write(self, one: Submit, traffic: str, alive: bool) -> None:
         self.need(alive, "written after its life")

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mgate.model.message import Fate, TrafficClass
-from mgate.policy.step import RepeatAt
+from mgate.policy.step import RepeatAt, Siblings
 from mgate.spool.engine import StoreFull
 from mgate.spool.journal import Box
 from mgate.spool.ledger import Ledger
@@ -29,8 +30,8 @@ from mgate.spool.recall import RefKey
 from mgate.spool.rows import KnownRef
 from mgate.spool.store import SqliteStore
 from mgate.spool.turn import Turn
-from mgate.spool.verbs import Hear
-from tests.conformance.player import Place, same_number
+from mgate.spool.verbs import Hear, Wish
+from tests.conformance.player import OTHER_ROUTE, ROUTE, Place, same_number
 from tests.unit.spool.oracle import Broken, Instance
 from tests.unit.spool.world import Switches, World
 
@@ -54,6 +55,9 @@ INSTANCES = (
     Instance(((FRAUD, 1), (MARKETING, 1)), (1,)),
     Instance(((TRANSACTION, 1), (TRANSACTION, 2)), (1, 1)),
     Instance(((OTP, 1), (FRAUD, 1), (MARKETING, 1)), (2, 1)),
+    Instance(((FRAUD, 1),), (1, 1), (ROUTE, OTHER_ROUTE)),
+    Instance(((TRANSACTION, 2),), (2, 2), (ROUTE, OTHER_ROUTE)),
+    Instance(((OTP, 1), (TRANSACTION, 2)), (2, 1), (ROUTE, OTHER_ROUTE)),
 )
 
 
@@ -220,6 +224,24 @@ def stop_beside_the_doubt(self: Ledger, row: object, event: Event, reason: str) 
     self.apply(row, event, reason)  # type: ignore[arg-type]  # handed on
 
 
+def nothing_binds(monkeypatch: pytest.MonkeyPatch) -> Switches:
+    monkeypatch.setattr("mgate.spool.ledger.Ledger.may_change_route", lambda *_: True)
+    monkeypatch.setattr("mgate.spool.ledger.Ledger._siblings_stand", lambda *_: Siblings.FREE)
+    return Switches()
+
+
+def granted_wherever(self: Turn, wish: Wish) -> object:
+    self.ledger.load([wish.part])
+    row = self.ledger.rows.get(wish.part)
+    route, slot = (row.route, wish.slot) if row is not None else ("", wish.slot)
+    real = msgspec.structs.replace(slot, route=route)
+    granted = GRANT(self, msgspec.structs.replace(wish, slot=real))
+    if granted is not None and granted.newest is not None:
+        granted.newest.route = slot.route
+    return granted
+
+
+GRANT = Turn._grant
 ORDER = Turn.run.__globals__["_ORDER"]
 
 BREAKS: dict[str, Break] = {
@@ -244,6 +266,9 @@ BREAKS: dict[str, Break] = {
     "repeats beside a failed sibling": no_part_fails_another,
     "a cancel does not call repeats off": patched("mgate.spool.ledger.Ledger.forbid_repeat", nothing),
     "the class's count of submits is not asked": patched("mgate.spool.ledger.after_doubt", always_once_more),
+    "a part that may have left binds nothing to its account": nothing_binds,
+    "a lease takes what is on another route": patched("mgate.spool.turn.Turn._grant", granted_wherever),
+    "a route that sent a part away is asked again": patched("mgate.spool.rows.Row.barred", property(lambda _: set())),
     "some changes are not journalled": patched("mgate.spool.ledger.Ledger.tell", tell_without_telling),
 }
 

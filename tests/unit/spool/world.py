@@ -16,7 +16,7 @@ from msgspec import structs
 
 from mgate.model.entry import Told
 from mgate.model.message import Fate, State
-from mgate.model.outcome import Accepted, Deferred, NotWritten, Outcome, Rejected, Uncertain
+from mgate.model.outcome import Accepted, Deferred, Elsewhere, NotWritten, Outcome, Rejected, Uncertain
 from mgate.model.ports import Slot
 from mgate.model.ready import Ask
 from mgate.spool.engine import StoreFull
@@ -29,9 +29,11 @@ from mgate.spool.verbs import (  # fmt: skip
     Kept,
     Lease,
     Leased,
+    Move,
     Release,
     Released,
     Result,
+    Shift,
     Verb,
     Wake,
     Wish,
@@ -45,9 +47,11 @@ ANSWERS: tuple[Outcome, ...] = (
     Accepted("x"),
     Rejected("ESME_RINVDSTADR"),
     Deferred("ESME_RTHROTTLED"),
+    Elsewhere("ESME_RINVDSTADR", "other_route"),
+    Elsewhere("ESME_RTHROTTLED", "throttled"),
 )
 
-Move = Callable[[], object]
+Step = Callable[[], object]
 
 
 class Switches(NamedTuple):
@@ -83,6 +87,7 @@ class World:
     def __init__(self, instance: Instance, place: Fragile, off: Switches = Switches()) -> None:  # noqa: B008  # frozen
         self.instance, self.fragile, self.off = instance, place, off
         self.place = place.open()
+        self.routes = instance.routes or (ROUTE,) * len(instance.windows)
         self.oracle = Oracle(instance)
         self.now = NOW
         self.pushes = 0
@@ -119,7 +124,7 @@ class World:
                 moves[(choice >> 8) % len(moves)]()
                 return
 
-    def moves(self) -> list[tuple[int, list[Move]]]:
+    def moves(self) -> list[tuple[int, list[Step]]]:
         """What may happen next, by kind, each with its weight: faults are rarer than work, or no walk would get far."""
         free = [bind for bind, window in enumerate(self.instance.windows) if self.held[bind] < window]
         pushes = [partial(self.push, at, fails=False) for at in range(len(self.messages))]
@@ -133,6 +138,7 @@ class World:
             (2, [partial(self.time_out, one) for one in self.outstanding]),
             (1, [partial(self.lose_link, bind) for bind in range(len(self.instance.windows))]),
             (4, list(commits)),
+            (2, [self.move] if len(set(self.routes)) > 1 else []),
             (3, list(self.receipts())),
             (1, [partial(self.cancel, head) for head in self.oracle.last]),
             (1, list(self.releases())),
@@ -142,19 +148,19 @@ class World:
             (1, [self.crash, self.crash, self.stop]),
         ]
 
-    def receipts(self) -> Iterator[Move]:
+    def receipts(self) -> Iterator[Step]:
         for submit in self.oracle.written[-4:]:
             for told in (Told.DELIVERED, Told.UNDELIVERED):
                 for bears in (False, True):
                     yield partial(self.receipt, submit, told, bears=bears)
 
-    def releases(self) -> Iterator[Move]:
+    def releases(self) -> Iterator[Step]:
         for record in self.oracle.last.values():
             for row in record.rows:
                 if row.state is State.UNCERTAIN and self.oracle.released.get(row.id, 0) < 1:
                     yield partial(self.release_twice, row.id, row.attempts)
 
-    def pass_time_by(self, milliseconds: int) -> Move:
+    def pass_time_by(self, milliseconds: int) -> Step:
         return partial(self.pass_time, milliseconds)
 
     # ---- commits ---------------------------------------------------------------------------------------------------
@@ -177,6 +183,8 @@ class World:
         for _, end in told:
             if end.operator_tag:
                 self.oracle.told_ids.add((end.part, end.attempt))
+            if isinstance(end.outcome, Elsewhere) and end.outcome.why != "throttled":
+                self.oracle.sent_away.add((end.part, end.attempt))
         self.settle(told)
         return results[len(ends) :]
 
@@ -208,7 +216,8 @@ class World:
         self.remembered[at] = new.id
         bind = self.pushes % len(self.instance.windows)
         offered: tuple[Slot, ...] = ()
-        if self.pushes % 2 and self.held[bind] + new.parts <= self.instance.windows[bind]:
+        room = self.held[bind] + new.parts <= self.instance.windows[bind]
+        if self.pushes % 2 and room and self.routes[bind] == new.route:
             offered = tuple(self.reserve(bind) for _ in range(new.parts))
         results = self.commit(Accept((structs.replace(new, slots=offered),)), fails=fails)
         if results is None:
@@ -233,7 +242,7 @@ class World:
     def reserve(self, bind: int) -> Slot:
         self.held[bind] += 1
         self.references += 1
-        return Slot(ROUTE, bind, self.references, urgent=False)
+        return Slot(self.routes[bind], bind, self.references, urgent=False)
 
     def give_back(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
@@ -241,15 +250,17 @@ class World:
 
     def lease(self, bind: int, *, fails: bool) -> None:
         """A slot first, then the mark; what the commit did not take gives its slot back."""
-        headers = [
-            header
+        parts = [
+            header.part
             for lane in (1, 2, 3, 4)
-            for header in self.place.reader.ready(Ask(ROUTE, lane, 5, frozenset()), self.now).headers
+            for header in self.place.reader.ready(Ask(self.routes[bind], lane, 5, frozenset()), self.now).headers
         ]
-        if not headers:
+        if self.references % 7 == 6:  # what was read long ago may stand anywhere by now
+            parts = [row.id for record in self.oracle.last.values() for row in record.rows]
+        if not parts:
             return
         slot = self.reserve(bind)
-        part = headers[self.references % len(headers)].part
+        part = parts[self.references % len(parts)]
         results = self.commit(Lease((Wish(part, slot),)), fails=fails, alone=self.off.second_queue)
         if results is None:
             self.give_back([slot])
@@ -266,6 +277,8 @@ class World:
 
     def tell(self, one: Try | None, part: int, n: int, outcome: Outcome) -> None:
         """An outcome goes into the one queue to the writer."""
+        if isinstance(outcome, Uncertain | Elsewhere):
+            outcome = structs.replace(outcome, routes=tuple(dict.fromkeys(self.routes)))
         named = isinstance(outcome, Accepted)
         key = tag(f"{part}/{n}") if named else b""
         self.queue.append((one, End(part, n, outcome, key, b"sealed" if named else b"")))
@@ -283,10 +296,10 @@ class World:
         if not alive and not self.off.life_unchecked_at_write:
             self.tell(one, one.part, one.n, NotWritten("life_over"))
             return
-        submit = Submit(one.part, one.n, one.slot.reference)
+        submit = Submit(one.part, one.n, one.slot.reference, one.slot.route)
         self.oracle.check_write(submit, new.traffic.name, alive)
         self.outstanding.append(one)
-        self.unanswered.append((submit, ANSWERS[(self.references + len(self.oracle.written)) % 4]))
+        self.unanswered.append((submit, ANSWERS[(self.references + len(self.oracle.written)) % len(ANSWERS)]))
 
     def respond(self, at: int, *, kept: bool) -> None:
         """The operator answers, late or not; ``kept`` tells whether it may answer the same once more."""
@@ -319,10 +332,24 @@ class World:
         if refused or any(s == submit and not isinstance(outcome, Accepted) for s, outcome in self.unanswered):
             return
         verb = hearing(
-            submit.operator_id, told=told, reference=submit.reference if bears else -1, number=NUMBER if bears else ""
+            submit.operator_id,
+            told=told,
+            reference=submit.reference if bears else -1,
+            number=NUMBER if bears else "",
+            account=submit.route,
         )
         self.oracle.heard.setdefault((submit.part, submit.n), set()).add(told)
         self.commit(verb, fails=False)
+        self.look()
+
+    def move(self) -> None:
+        """A route is dead, or believed to be: whatever is ready goes to the other."""
+        shifts = [
+            Shift(row.id, row.route, tuple(dict.fromkeys(self.routes)))
+            for record in self.oracle.last.values()
+            for row in record.rows
+        ]
+        self.commit(Move(tuple(shifts), "no_bind"), fails=False)
         self.look()
 
     def cancel(self, head: int) -> None:
