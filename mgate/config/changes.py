@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from mgate.config.drops import Drop
+from mgate.config.guards import GUARDS_OF_CLASS, Guards, Texts
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
 from mgate.config.reading import sections_of
@@ -62,6 +63,9 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Routing: dict.fromkeys(kinds_of(Routing), When.AT_ONCE),
     Route: dict.fromkeys(kinds_of(Route), When.AT_ONCE),
     Quality: dict.fromkeys(kinds_of(Quality), When.AT_ONCE),
+    Guards: dict.fromkeys(set(kinds_of(Guards)) - {"numbers"}, When.AT_ONCE),
+    **{struct: dict.fromkeys(kinds_of(struct), When.AT_ONCE) for struct in GUARDS_OF_CLASS.values()},
+    Texts: dict.fromkeys(kinds_of(Texts), When.AT_ONCE),
     CoreSource: dict.fromkeys(kinds_of(CoreSource), When.AT_ONCE),
     SourceCall: dict.fromkeys(kinds_of(SourceCall), When.AT_ONCE),
     Drop: dict.fromkeys(set(kinds_of(Drop)) - {"folder", "group"}, When.AT_ONCE),
@@ -133,6 +137,8 @@ def taken_up(running: Config, wanted: Config) -> Config:
         routing=wanted.routing,
         routes=wanted.routes,
         quality=wanted.quality,
+        guards=msgspec.structs.replace(wanted.guards, numbers=running.guards.numbers),
+        texts=wanted.texts,
         sources=wanted.sources,
         drops=tuple(_mixed(folders[each.name], each) if each.name in folders else each for each in wanted.drops),
         webhooks=wanted.webhooks,

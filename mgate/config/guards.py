@@ -179,6 +179,13 @@ class Guards(msgspec.Struct, frozen=True, kw_only=True):
     marketing: MarketingGuards = MarketingGuards()
 
 
+GUARDS_OF_CLASS: Final[dict[str, type[OwnGuards]]] = {
+    "otp": OtpGuards, "fraud": OwnGuards, "transaction": OwnGuards, "service": ServiceGuards,
+    "marketing": MarketingGuards,
+}  # fmt: skip
+"""The sections of the classes."""
+
+
 class Wrong(NamedTuple):
     """A mistake: section, key and sentence."""
 

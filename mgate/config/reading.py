@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from mgate.config import drops as files
+from mgate.config import guards as held
 from mgate.config import routes as ways
 from mgate.config import sources as core
 from mgate.config import webhooks as hooks
 from mgate.config.drops import Drop
+from mgate.config.guards import GUARDS_OF_CLASS, Guards, Texts
 from mgate.config.kinds import NotAllowed, Plain, UnixSocket, show_span
 from mgate.config.mistakes import ConfigError
 from mgate.config.mtls import Known, PushMtls, mistakes_of
@@ -54,7 +56,7 @@ SOCKET_PATH_BYTES: Final = 107
 
 _SECTIONS: Final = (
     "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "routing", "routes",
-    "quality", "sources", "drops", "webhooks", "reckoning",
+    "quality", "guards", "texts", "sources", "drops", "webhooks", "reckoning",
     "log",
 )  # fmt: skip
 
@@ -124,6 +126,10 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
     for route in config.routes:
         yield f"routes.{route.name}", route
     yield "quality", config.quality
+    yield "guards", config.guards
+    for word in GUARDS_OF_CLASS:
+        yield f"guards.{word}", getattr(config.guards, word)
+    yield "texts", config.texts
     for source in config.sources:
         yield f"sources.{source.name}", source
         for call in source.calls:
@@ -158,6 +164,7 @@ class _Reading(Sections):
         routing = self._section(Routing, "routing", tables.get("routing", {}))
         routes = self._routes(tables.get("routes", {}))
         quality = self._section(Quality, "quality", tables.get("quality", {}))
+        guards, texts = self._guards(tables.get("guards", {})), self._section(Texts, "texts", tables.get("texts", {}))
         sources = self._sources(tables.get("sources", {}))
         drops = self._drops(tables.get("drops", {}))
         webhooks = self._webhooks(tables.get("webhooks", {}))
@@ -167,7 +174,7 @@ class _Reading(Sections):
         programs = self._clients(folder, clients)
         if not (
             instance and keys and spool and retention and doors and mtls and admin and metrics and routing and quality
-            and reckoning and log
+            and guards and texts and reckoning and log
         ):  # fmt: skip
             return None
         return Config(
@@ -185,6 +192,8 @@ class _Reading(Sections):
             routing=routing,
             routes=routes,
             quality=quality,
+            guards=guards,
+            texts=texts,
             sources=sources,
             drops=drops,
             webhooks=webhooks,
@@ -227,7 +236,8 @@ class _Reading(Sections):
         for found in files.mistakes_of(config.drops, taken):
             self._wrong(*found)
         clients_of = [*taken, *(drop.name for drop in config.drops)]
-        for amiss in ways.mistakes_of(config.routes, config.quality, config.sms, clients_of):
+        of_routes = ways.mistakes_of(config.routes, config.quality, config.sms, clients_of)
+        for amiss in (*of_routes, *held.mistakes_of(config.guards)):
             self._wrong(*amiss)
         by_name = {each.name: each for each in config.tls}
         for odd in hooks.mistakes_of(config.webhooks, clients_of, by_name, config.spool.journal_days):
@@ -324,6 +334,15 @@ class _Reading(Sections):
         found = self._named("routes", tables)
         read = [self._section(Route, f"routes.{name}", table, name=name) for name, table in found.items()]
         return tuple(route for route in read if route is not None)
+
+    def _guards(self, tables: object) -> Guards | None:
+        given = self._table("guards", tables)
+        own = {word: given.pop(word, {}) for word in GUARDS_OF_CLASS}
+        read = {
+            word: self._section(struct, f"guards.{word}", own[word]) for word, struct in GUARDS_OF_CLASS.items()
+        }  # fmt: skip
+        whole = self._section(Guards, "guards", given, tuple(GUARDS_OF_CLASS))
+        return None if whole is None or None in read.values() else msgspec.structs.replace(whole, **read)
 
     def _webhooks(self, tables: object) -> tuple[Webhook, ...]:
         found = self._named("webhooks", tables)

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from mgate.config.drops import Drop
+from mgate.config.guards import Guards, Texts
 from mgate.config.kinds import (
     Country,
     Listen,
@@ -233,6 +234,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         tls: who we are, and whom we believe, by name.
         sms: the operator accounts.
         routing, routes: by which accounts which messages leave; quality: when an account is worse than bearable.
+        guards: what may not leave, or not now; texts: in which letters messages leave.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
         webhooks: places that are called with events.
@@ -252,6 +254,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing = Routing()
     routes: tuple[Route, ...] = ()
     quality: Quality = Quality()
+    guards: Guards = Guards()
+    texts: Texts = Texts()
     sources: tuple[CoreSource, ...] = ()
     drops: tuple[Drop, ...] = ()
     webhooks: tuple[Webhook, ...] = ()

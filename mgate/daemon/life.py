@@ -99,6 +99,7 @@ class Life:
         for account in house.out.accounts.values():
             account.start()
         house.out.dispatcher.start()
+        house.bank.guards.start()
         house.bank.drops.start()
         house.bank.sources.start()
         house.bank.ways_back.start()
@@ -219,6 +220,7 @@ class Life:
         memory = house.memory
         memory.keeper.stop()
         house.bank.drops.stop()
+        house.bank.guards.stop()
         house.brake.stop()
         house.certificates.stop()
         house.registers.stop()

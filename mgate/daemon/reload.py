@@ -17,8 +17,10 @@ from mgate.daemon.disk import SpoolDisk
 from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops
 from mgate.daemon.gate import Gate
+from mgate.daemon.guards import GuardRoom
 from mgate.daemon.identities import Identities
 from mgate.daemon.operators import Operators
+from mgate.daemon.routes import RouteRoom
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.daemon.sources import Sources
 from mgate.daemon.waysback import WaysBack
@@ -26,11 +28,10 @@ from mgate.telemetry import Event, Level, Log
 
 
 class Rooms(NamedTuple):
-    """Who lives by the configuration. ``routing``: the choice of routes; ``keeping``: the keeper of the history, by
-    ``[spool]`` and ``[retention]``."""
+    """Who lives by the configuration. ``keeping``: the keeper of the history, by ``[spool]`` and ``[retention]``."""
 
     operators: Operators
-    routing: Callable[[Config], None]
+    routes: RouteRoom
     doors: Doors
     disk: SpoolDisk
     brake: Brake
@@ -41,6 +42,7 @@ class Rooms(NamedTuple):
     certificates: Certificates
     sources: Sources
     ways_back: WaysBack
+    guards: GuardRoom
 
 
 class Reload:
@@ -135,9 +137,10 @@ class Reload:
                 rooms.operators.begin(sms)
             elif f"sms.{sms.name}" in touched:
                 rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
-        rooms.routing(config)
+        rooms.routes.apply(config)
         for route in sorted(running - {sms.route for sms in config.sms}):
             rooms.operators.end(route)
+        rooms.guards.apply(config)
         rooms.sources.apply(config)
         rooms.ways_back.apply(config)
         yield from self._sockets(before, config)

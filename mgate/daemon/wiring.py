@@ -22,6 +22,7 @@ from mgate.config import Config, CoreSource, Sms
 from mgate.config.routes import table_of
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
+from mgate.control.guards import GuardHatch
 from mgate.control.evidence import Witness
 from mgate.control.evidence_door import EvidenceHatch
 from mgate.control.operators import OperatorHatch
@@ -39,6 +40,7 @@ from mgate.daemon.ears import Ears
 from mgate.daemon.found_out import found_out
 from mgate.daemon.gate import Gate
 from mgate.daemon.gauges import Gauges
+from mgate.daemon.guards import GuardRoom
 from mgate.daemon.hosts import OperatorHosts
 from mgate.daemon.identities import Identities
 from mgate.daemon.inlets import Inlets
@@ -62,9 +64,10 @@ from mgate.intake import client as intake
 from mgate.intake.acceptance import Acceptance
 from mgate.intake.codes import Code
 from mgate.intake.gathering import Gathering
+from mgate.intake.preview import TextRules
 from mgate.intake.push import PushApi
 from mgate.model.message import IdSource, Secret
-from mgate.model.ports import Channel, Outcomes
+from mgate.model.ports import Acceptor, Channel, Outcomes
 from mgate.model.source import Source
 from mgate.net.bounds import Limits
 from mgate.net.bridge import Bridge
@@ -125,6 +128,7 @@ class WaysOut:
 class Bank:
     """Every way by which the bank hands messages in and hears what became of them. ``connect`` opens a database."""
 
+    guards: GuardRoom
     doors: Doors
     gate: Gate
     drops: Drops
@@ -212,7 +216,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     routing = lambda wanted: out.dispatcher.apply(network_of(wanted))  # noqa: E731  # the same
     rooms = Rooms(
         out.operators, routing, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
-        bank.sources, bank.ways_back,
+        bank.sources, bank.ways_back, bank.guards,
     )  # fmt: skip
     reload = Reload(config, rooms, log)
     inlets = Inlets(bank.doors, bank.gate)
@@ -307,8 +311,10 @@ def network_of(config: Config) -> Network:
 def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, identities: Identities) -> Bank:
     """Every way by which the bank hands messages in and hears what became of them."""
     config, log, telemetry, reactor, wall = site.config, site.log, site.telemetry, site.reactor, memory.clock.now
-    acceptance = Acceptance(memory.front, memory.sealing, dispatcher, wall, brake.why_not)
-    doors = _doors(site, memory, acceptance)
+    guards = GuardRoom(config, Tags(site.keyring).counting_key, reactor, wall, telemetry, log)
+    behind = Acceptance(memory.front, memory.sealing, dispatcher, wall, brake.why_not)
+    acceptance = guards.guarded(behind, memory.desk)
+    doors = _doors(site, memory, acceptance, guards.guards)
     gate = Gate(config.push, doors.by_client, identities.get, reactor, telemetry.tls, log)
     folders = Surroundings(acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log)
     bridge = Bridge(reactor)
@@ -316,16 +322,16 @@ def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, ide
     around = Around(connect, acceptance, memory.desk, bridge, brake.why_not, wall, reactor, telemetry, log)
     ground = Ground(memory.feeds, memory.journal, memory.front, wall, reactor, telemetry, log)
     ways_back = WaysBack(config, ground, connect, bridge, identities)
-    return Bank(doors, gate, Drops(config, folders), bridge, connect, Sources(config, around), ways_back)
+    return Bank(guards, doors, gate, Drops(config, folders), bridge, connect, Sources(config, around), ways_back)
 
 
-def _doors(site: _Site, memory: Memory, acceptance: Acceptance) -> Doors:
+def _doors(site: _Site, memory: Memory, acceptance: Acceptor, texts: TextRules) -> Doors:
     """A push socket for each client; all share the room for what is under way."""
     reactor, telemetry = site.reactor, site.telemetry
     gathering = Gathering(acceptance, lambda call: reactor.callLater(0, call))
 
     def make(client: intake.PushClient) -> PushApi:
-        return PushApi(client, acceptance, gathering, memory.desk, reactor, memory.clock.now, telemetry.push)
+        return PushApi(client, acceptance, gathering, memory.desk, reactor, memory.clock.now, telemetry.push, texts)
 
     def feeds(client: str) -> FeedApi:
         return FeedApi(client, memory.feeds, reactor, telemetry.feeds_of(client))
@@ -352,7 +358,8 @@ def _admin(
         *SourceHatch(bank.sources, log).routes(),
         *bank.ways_back.routes(),
         *reckonings.routes(),
-        *(route for route in bank.doors.local.routes() if route.method == "POST"),
+        *GuardHatch(bank.guards, log).routes(),
+        *bank.doors.local.admin_routes(bank.guards.duty_numbers),
     ]
     return Listener(Routes(routes), site.reactor, Limits(), bank.doors.requests, bank.doors.answers)
 

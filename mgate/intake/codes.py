@@ -51,6 +51,20 @@ class Code(Enum):
     SENDER_NOT_ALLOWED = CodeRow("sender_not_allowed", 403, "this client may not use that sender")
     NO_ROUTE = CodeRow("no_route", 403, "no operator account may send this class, sender and text")
 
+    # What a guard holds back (docs/guards.md).
+    PAN_IN_TEXT = CodeRow("pan_in_text", 422, "the text holds what reads like the number of a card")
+    LINK_NOT_ALLOWED = CodeRow("link_not_allowed", 422, "the text has a link that its class may not have")
+    CONTROL_CHARACTER = CodeRow("control_character", 422, "the text has a control character that is no line end")
+    INVISIBLE_CHARACTER = CodeRow("invisible_character", 422, "the text has a character that cannot be seen")
+    DIRECTION_CHARACTER = CodeRow("direction_character", 422, "the text has a character that turns the order of others")
+    MIXED_SCRIPTS = CodeRow("mixed_scripts", 422, "a word of the text mixes letters that look alike")
+    QUIET_HOURS = CodeRow("quiet_hours", 422, "its life ends before the hours in which its class may leave")
+    COUNTRY_NOT_ALLOWED = CodeRow("country_not_allowed", 403, "numbers of that country may not be written to")
+    TOO_FREQUENT = CodeRow("too_frequent", 403, "the number has had as many messages of that class as it may have")
+    FLOOD = CodeRow("flood", 403, "too many messages to one number within an hour")
+    RANGE_BLOCKED = CodeRow("range_blocked", 403, "that range of numbers gets so many codes that it is blocked")
+    NO_DUTY_NUMBER = CodeRow("no_duty_number", 403, "mgatectl may send to duty numbers only")
+
     # The message, as it stands.
     REF_CONFLICT = CodeRow("ref_conflict", 409, "the ref is known, with other content")
     UNKNOWN_MESSAGE = CodeRow("unknown_message", 404, "this client has no such message")

@@ -17,9 +17,12 @@ from mgate.intake import request as rules
 from mgate.intake.codes import Code
 from mgate.intake.lines import LONGEST_LINE
 from mgate.intake.numbers import LONGEST
+from mgate.intake.preview import LONGEST as LONGEST_PREVIEW
+from mgate.intake.preview import PreviewView
 from mgate.model.message import CLASS_BY_WORD, MAX_PARTS
 from mgate.model.view import MessageView
 from mgate.policy.classes import RULES
+from mgate.policy.transliteration import TABLES
 
 Schema = dict[str, object]
 
@@ -52,6 +55,7 @@ def _paths() -> Schema:
         "/v1/messages/{id}": {"parameters": [_ID], "get": _show(), "delete": _cancel()},
         "/v1/events": {"get": _events()},
         "/v1/events/ack": {"post": _acknowledge()},
+        "/v1/preview": {"post": _preview()},
         "/v1/openapi.json": {"get": _describe()},
     }
 
@@ -173,6 +177,23 @@ def _whole(least: int, most: int, unsaid: int) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": most, "default": unsaid}
 
 
+def _preview() -> Schema:
+    asked = _object(
+        {
+            "text": {"type": "string", "minLength": 1, "maxLength": LONGEST_PREVIEW},
+            "class": {"enum": list(CLASS_BY_WORD), "default": "service", "description": "Whose guards and table"},
+            "table": {"enum": ["", *TABLES], "default": "", "description": "Of transliteration; unsaid: the class's"},
+        },
+        ["text"],
+    )
+    return {
+        "operationId": "preview",
+        "summary": "What a text will be: alphabet, parts, room left, and what a guard would say; nothing is kept",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
+        "responses": {"200": _answer("The text on the air", "PreviewView"), **_errors(413, 422)},
+    }
+
+
 def _feed_event() -> Schema:
     text: Schema = {"type": "string"}
     properties: Schema = {
@@ -201,7 +222,7 @@ def _describe() -> Schema:
 
 
 def _schemas() -> Schema:
-    _, views = msgspec.json.schema_components([MessageView], ref_template="#/components/schemas/{name}")
+    _, views = msgspec.json.schema_components([MessageView, PreviewView], ref_template="#/components/schemas/{name}")
     for view in views.values():
         view["description"] = cleandoc(view.get("description", ""))
     return {

@@ -8,7 +8,7 @@ another client from one that does not exist.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -20,6 +20,7 @@ from mgate.intake.batch import Batch, Surroundings
 from mgate.intake.client import PushClient, RateBucket
 from mgate.intake.codes import BY_WORD, Code, refusal
 from mgate.intake.gathering import Gathering
+from mgate.intake.preview import TextRules, look
 from mgate.intake.quick import Reading
 from mgate.model.entry import Submission
 from mgate.model.message import MessageId, read_id, show_id
@@ -41,6 +42,7 @@ class PushApi:
         desk: answers questions about messages.
         clock: the reactor, or a ``Clock``; ``wall``: seconds since 1970.
         numbers: what is counted.
+        texts: what is done to texts, for previews.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class PushApi:
         clock: IReactorTime,
         wall: Callable[[], float],
         numbers: PushNumbers,
+        texts: TextRules,
     ) -> None:
         self._client = client
+        self._texts = texts
         self._gathering = gathering
         self._desk = desk
         self._clock = clock
@@ -73,7 +77,16 @@ class PushApi:
             Route("GET", "/v1/messages", self._find),
             Route("GET", "/v1/messages/{}", self._show),
             Route("DELETE", "/v1/messages/{}", self._cancel),
+            Route("POST", "/v1/preview", self._preview),
             Route("GET", "/v1/openapi.json", _describe),
+        ]
+
+    def admin_routes(self, duty: Callable[[], Collection[str]]) -> list[AnyRoute]:
+        """What the admin socket serves of it, for mgatectl: single messages go to duty numbers only (E.164)."""
+        return [
+            Route("POST", "/v1/messages", lambda request: self._take(request, duty())),
+            StreamRoute("POST", "/v1/messages:batch", self._open_batch),
+            Route("POST", "/v1/preview", self._preview),
         ]
 
     def apply(self, client: PushClient) -> None:
@@ -93,9 +106,14 @@ class PushApi:
             batch.stop()
 
     def _push(self, request: Request) -> None:
+        self._take(request, None)
+
+    def _take(self, request: Request, only_to: Collection[str] | None) -> None:
         refused = self._not_now()
         if refused is None:
             read = self._read(request.body, request.peer.uid, self._wall())
+            if isinstance(read, Submission) and only_to is not None and read.to.e164 not in only_to:
+                read = refusal(Code.NO_DUTY_NUMBER, "to", "not among the duty_numbers of [guards]")
             if isinstance(read, Submission):
                 if self._bucket is not None:
                     self._bucket.take(1, self._clock.seconds())
@@ -123,6 +141,13 @@ class PushApi:
         batch = Batch(stream, self._around, self._batches.discard)
         self._batches.add(batch)
         return batch
+
+    def _preview(self, request: Request) -> None:
+        view = look(request.body, self._texts)
+        if isinstance(view, Refusal):
+            _refuse(request, view)
+        else:
+            request.reply(200, _ENCODE(view))
 
     def _find(self, request: Request) -> None:
         ref = request.query("ref")

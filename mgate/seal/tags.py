@@ -22,6 +22,7 @@ _PHONE = b"mgate-phone-1"
 _REF = b"mgate-ref-1"
 _SAME = b"mgate-same-1"
 _OPERATOR_ID = b"mgate-opid-1"
+_COUNTED = b"mgate-count-1"
 
 
 class _Started(dict[str, blake2b]):
@@ -63,7 +64,7 @@ class _Periods(dict[int, blake2b]):
 class Tags:
     """Makes the tags of one keyring. Every tag is 16 bytes."""
 
-    __slots__ = ("_content", "_index_keys", "_operator_id", "_phone", "_ref")
+    __slots__ = ("_content", "_counted", "_index_keys", "_operator_id", "_phone", "_ref")
 
     def __init__(self, keyring: Keyring) -> None:
         self._index_keys = keyring.index_keys
@@ -71,6 +72,7 @@ class Tags:
         self._ref = _Started(keyring.long_index_key, _REF)
         self._content = _Started(keyring.long_index_key, _SAME)
         self._operator_id = _Started(keyring.long_index_key, _OPERATOR_ID)
+        self._counted = blake2b(key=keyring.long_index_key, digest_size=8, person=_COUNTED)
 
     def phone_tag(self, period: int, e164: str) -> bytes:
         """The tag of a number in one period. e164: a plus sign and digits. Errors: `NoKey`."""
@@ -85,6 +87,12 @@ class Tags:
         state = self._ref[client].copy()
         state.update(ref.encode())
         return state.digest()
+
+    def counting_key(self, e164: str) -> int:
+        """64 bits by which messages to a number are counted over days, whatever period it is; no record bears them."""
+        state = self._counted.copy()
+        state.update(e164.encode())
+        return int.from_bytes(state.digest(), "big")
 
     def content_tag(self, client: str, canonical: bytes) -> bytes:
         """The tag of a request as it was given, in its canonical form: tells a repeat from a conflict."""

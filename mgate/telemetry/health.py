@@ -31,6 +31,7 @@ class Alarm(Enum):
     WEBHOOK_LATE = "webhook_late"
     WEBHOOK_DEAD = "webhook_dead"
     EVENTS_LOST = "events_lost"
+    SMS_PUMPING = "sms_pumping"
 
 
 class Phase(Enum):

@@ -108,6 +108,10 @@ class Event(Enum):
     RECKONED = "reckoned", Level.INFO
     RECKONING_FAILED = "reckoning_failed", Level.ERROR
 
+    GUARD_REFUSED = "guard_refused", Level.WARNING
+    RANGE_PUMPED = "range_pumped", Level.ERROR
+    GUARDS_NOT_KEPT = "guards_not_kept", Level.WARNING
+
     ADMIN_ACT = "admin_act", Level.INFO
     MESSAGE_CANCELLED = "message_cancelled", Level.INFO
 

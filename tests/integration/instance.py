@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from mgate.control.instance import Account, make_instance
+from mgate.peers.house import UNGUARDED
 from mgate.peers.smsc.ledger import Acknowledged, Submitted, read
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -195,14 +196,16 @@ class House:
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
-    def make(self, sms: str = "", more: str = "", *, window: int = 10, binds: int = 1, rate: int = 0) -> None:
-        """Make the instance; `sms` are lines for [sms.op-a], `more` are further sections."""
+    def make(
+        self, sms: str = "", more: str = "", *, window: int = 10, binds: int = 1, rate: int = 0, guards: str = UNGUARDED
+    ) -> None:
+        """Make the instance; `sms` are lines for [sms.op-a], `more` are further sections, `guards` those of guards."""
         password = self.folder / "password"
         password.write_text(PASSWORD + "\n")
         address = Account("127.0.0.1", self.operator.port, "mgate", password, binds, window, rate)
         make_instance(self.path, address)
-        with self.config.open("a") as file:
-            file.write(f"{sms}\n{more}\n")
+        made = self.config.read_text()
+        self.config.write_text(f"{guards}{made}{sms}\n{more}\n")
 
     @property
     def config(self) -> Path:

@@ -29,7 +29,7 @@ from mgate.net.http import Listener
 from mgate.net.local import listen
 from mgate.net.routing import Routes
 from mgate.telemetry import Telemetry
-from tests.unit.intake.conftest import LOCAL, NOW, LaterAcceptor, OneMessageDesk, message
+from tests.unit.intake.conftest import LOCAL, NOW, AsTheyAre, LaterAcceptor, OneMessageDesk, message
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -72,7 +72,7 @@ class PushSocket:
         self.acceptor = SoonAcceptor(clock)
         gathering = Gathering(self.acceptor, lambda act: clock.callLater(0, act))
         numbers = Telemetry("0", {}, BY_WORD).push
-        self.api = PushApi(LOCAL, self.acceptor, gathering, OneMessageDesk(), clock, lambda: NOW, numbers)
+        self.api = PushApi(LOCAL, self.acceptor, gathering, OneMessageDesk(), clock, lambda: NOW, numbers, AsTheyAre())
         self.listener = Listener(Routes(self.api.routes()), clock)
         self.port: IListeningPort = listen(cast("IReactorUNIX", installed), path, self.listener, 50, 0o600)
 

@@ -4,7 +4,18 @@ Only this folder knows click. Exit status: 0 done, 1 refused or failed, 2 usage,
 go to stdout, notes and progress to stderr; ``--json`` puts one JSON object on stdout, and an error as one on stderr.
 """
 
-from mgate.control.cli import certificates, drops, messages, operators, reckoning, service, settings, sources, webhooks
+from mgate.control.cli import (
+    certificates,
+    drops,
+    messages,
+    operators,
+    reckoning,
+    service,
+    settings,
+    sources,
+    texts,
+    webhooks,
+)
 from mgate.control.cli.root import main
 
 __all__ = ["main"]
@@ -24,6 +35,8 @@ for command in (
     drops.drop,
     webhooks.webhook,
     reckoning.reconcile,
+    texts.text,
+    texts.guard,
     messages.message,
     messages.send,
     messages.push,

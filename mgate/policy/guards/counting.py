@@ -11,8 +11,7 @@ of a million; then they share a count, which matters only when it stands at the 
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 QUARTERS: Final = 4
 MOST: Final = 60
@@ -27,6 +26,19 @@ _COUNTS: Final = (1 << _QUARTER) - 1
 _KEPT: Final = QUARTERS + 1
 
 
+class Cells(Protocol):
+    """Numbers of 64 bits, as many as a power of two."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, place: int, /) -> int:
+        """One of them."""
+
+    def __setitem__(self, place: int, cell: int, /) -> None:
+        """Write one."""
+
+
 class Limit(NamedTuple):
     """At most ``most`` in any ``period`` of seconds."""
 
@@ -39,12 +51,12 @@ def quarter(now: float, period: float) -> int:
     return int(now * QUARTERS / period)
 
 
-def admit(cells: MutableSequence[int], key: int, quarter: int, most: int) -> int:
+def admit(cells: Cells, key: int, quarter: int, most: int) -> int:
     """Count ``key`` once more: how often it has been in the period, this time included; 0, and nothing is counted, when
     that would be more than ``most``.
 
     Args:
-        cells: as many as a power of two; they are written to.
+        cells: they are written to.
         key: 64 bits that are as good as random.
     """
     place, mark = key & len(cells) - 1, key >> _PRINT
@@ -58,7 +70,9 @@ def admit(cells: MutableSequence[int], key: int, quarter: int, most: int) -> int
             return 1
         place ^= 1
         cell = other
-    counts = _live(cell, quarter)
+    # As `_live`, which costs a call.
+    gone = quarter - (cell >> _QUARTER) & _QUARTERS
+    counts = (cell & _COUNTS) << _COUNT * gone & _COUNTS if gone < _KEPT else 0
     found = counts % _ONE + 1
     if found > most:
         return 0
@@ -66,13 +80,13 @@ def admit(cells: MutableSequence[int], key: int, quarter: int, most: int) -> int
     return found
 
 
-def count(cells: MutableSequence[int], key: int, quarter: int) -> int:
+def count(cells: Cells, key: int, quarter: int) -> int:
     """How often ``key`` was counted in the period."""
     place = _place(cells, key)
     return _live(cells[place], quarter) % _ONE if place is not None else 0
 
 
-def take_back(cells: MutableSequence[int], key: int, quarter: int) -> None:
+def take_back(cells: Cells, key: int, quarter: int) -> None:
     """Count ``key`` once less: the newest time that is known."""
     place = _place(cells, key)
     if place is None:
@@ -84,7 +98,7 @@ def take_back(cells: MutableSequence[int], key: int, quarter: int) -> None:
             return
 
 
-def _place(cells: MutableSequence[int], key: int) -> int | None:
+def _place(cells: Cells, key: int) -> int | None:
     place = key & len(cells) - 1
     return next((each for each in (place, place ^ 1) if cells[each] >> _PRINT == key >> _PRINT), None)
 

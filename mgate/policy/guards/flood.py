@@ -7,11 +7,10 @@ begins, and once in a while one of its messages is not counted: what is not sure
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from mgate.policy.guards.counting import MOST, admit, count, take_back
+from mgate.policy.guards.counting import MOST, Cells, admit, count, take_back
 
 PERIOD: Final = 3_600.0
 _SPREAD: Final = 0x9E37_79B9_7F4A_7C15
@@ -26,9 +25,9 @@ class Memory(NamedTuple):
         first: the print of the first text, 32 bits; as many as there are cells.
     """
 
-    numbers: MutableSequence[int]
-    texts: MutableSequence[int]
-    first: MutableSequence[int]
+    numbers: Cells
+    texts: Cells
+    first: Cells
 
 
 class Flooded(Enum):
@@ -47,13 +46,19 @@ def flood(memory: Memory, key: int, text: int, quarter: int, different: int, ide
         quarter: of an hour (``counting.quarter``).
         different, identical: the limits, up to `counting.MOST`; 0 for none.
     """
-    numbers, texts, first = memory
-    found = admit(numbers, key, quarter, different or MOST)
-    place = key & len(first) - 1
+    found = admit(memory.numbers, key, quarter, different or MOST)
     if found == 1:
-        first[place] = text
+        memory.first[key & len(memory.first) - 1] = text
         return None
-    if found == 2 and not count(texts, noted := _of_text(key, first[place]), quarter):
+    return again(memory, found, key, text, quarter, different, identical)
+
+
+def again(
+    memory: Memory, found: int, key: int, text: int, quarter: int, different: int, identical: int
+) -> Flooded | None:  # fmt: skip
+    """The rest of `flood`, of a number that had a message in this hour: ``found`` is what `admit` said of it."""
+    numbers, texts, first = memory
+    if found == 2 and not count(texts, noted := _of_text(key, first[key & len(first) - 1]), quarter):
         admit(texts, noted, quarter, MOST)
     same = _of_text(key, text)
     if not found:

@@ -112,6 +112,16 @@ class Socket:
         self.house.clock.advance(0)
 
 
+class AsTheyAre:
+    """Texts that nothing is done to."""
+
+    def table(self, traffic: TrafficClass) -> str:
+        return ""
+
+    def text_refusal(self, traffic: TrafficClass, text: str) -> Refusal | None:
+        return None
+
+
 @pytest.fixture
 def build_socket() -> Callable[..., Socket]:
     return build
@@ -122,7 +132,8 @@ def build(client: PushClient = LOCAL, limits: Limits | None = None, **changes: o
     telemetry = Telemetry("0", {}, BY_WORD)
     gathering = Gathering(acceptor, lambda act: clock.callLater(0, act))
     rules = replace(client, **changes)  # type: ignore[arg-type]  # the fields of PushClient
-    api = PushApi(rules, acceptor, gathering, desk, clock, lambda: NOW + clock.seconds(), telemetry.push)
+    wall = lambda: NOW + clock.seconds()  # noqa: E731
+    api = PushApi(rules, acceptor, gathering, desk, clock, wall, telemetry.push, AsTheyAre())
     house = House(api.routes(), limits or Limits(), None, None, clock)
     return Socket(api, house, acceptor, desk, telemetry)
 
