@@ -181,8 +181,8 @@ def account_settings(profile: Profile, *, over_tls: bool) -> dict[str, object]:
     return known
 
 
-def beyond(profile: Profile, system_id: str, system_type: str) -> Iterator[tuple[str, str]]:
-    """Which names are longer than the operator takes: key and problem."""
+def beyond(profile: Profile, system_id: str, system_type: str, binds: int) -> Iterator[tuple[str, str]]:
+    """What of an account is more than the operator takes: key and problem."""
     connection = profile.connection
     for key, value, most in (
         ("system_id", system_id, connection.longest_system_id),
@@ -190,3 +190,7 @@ def beyond(profile: Profile, system_id: str, system_type: str) -> Iterator[tuple
     ):
         if len(value) > most:
             yield key, f"has {len(value)} characters; the profile {profile.name} allows {most}"
+    sessions = binds * (2 if connection.bind == "pair" else 1)
+    if 0 < connection.session_cap < sessions:
+        pairs = ", each a transmitter and a receiver" if connection.bind == "pair" else ""
+        yield "binds", f"{binds}{pairs}; the profile {profile.name} allows {connection.session_cap} sessions"

@@ -220,7 +220,7 @@ class _Reading(Sections):
             if account.reconnect_max < account.reconnect_min:
                 least = show_span(account.reconnect_min)
                 self._wrong(f"sms.{account.name}", "reconnect_max", f'is below reconnect_min, which is "{least}"')
-            for wrong_key, problem in beyond(account.profile, account.system_id, account.system_type):
+            for wrong_key, problem in beyond(account.profile, account.system_id, account.system_type, account.binds):
                 self._wrong(f"sms.{account.name}", wrong_key, problem)
             if bool(account.price) != bool(account.currency):
                 missing = "currency" if account.price else "price"

@@ -83,7 +83,7 @@ def bind_table(binds: Iterable[BindView]) -> Table:
     for bind in binds:
         put(
             table,
-            f"{bind.route}/{bind.bind}",
+            f"{bind.route}/{bind.bind}" + ("" if bind.kind == "transceiver" else f" {bind.kind}"),
             _state(bind.state),
             moment(bind.since),
             bind.peer,

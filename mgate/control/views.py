@@ -32,6 +32,7 @@ class BindView(msgspec.Struct, frozen=True):
         rate: PDUs a second that the account may send over all its binds; 0 for no limit.
         last_error: what ended the last connection or refused the last bind; empty for nothing.
         submits, receipts: counted since the daemon started.
+        kind: ``transceiver``, or ``transmitter`` and ``receiver`` where the operator wants pairs.
     """
 
     route: str
@@ -45,6 +46,7 @@ class BindView(msgspec.Struct, frozen=True):
     last_error: str
     submits: int
     receipts: int
+    kind: str = "transceiver"
 
 
 class DoorView(msgspec.Struct, frozen=True):

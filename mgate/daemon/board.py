@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from mgate.channels.smpp.channel import SmppChannel
+from mgate.channels.smpp.standing import BindKind
 from mgate.config import Config
 from mgate.control.views import BindView, DoorView, FeedView, GateView, LaneView, QueueRow, StatusView
 from mgate.dispatch.dispatcher import Dispatcher
@@ -160,7 +161,9 @@ class Board:
                 continue  # it waits for one of its name to go
             slots = self._dispatcher.ways[sms.route].slots
             account = self._accounts[sms.route]
-            for bind, status in zip(account.binds, account.status(), strict=True):
+            for bind in (*account.binds, *account.receivers.values()):
+                status = bind.status()
+                receiver = status.kind is BindKind.RECEIVER
                 views.append(
                     BindView(
                         route=sms.route,
@@ -168,12 +171,13 @@ class Board:
                         state=status.state.value,
                         since=moment(int(status.since * 1000)),
                         peer=status.peer or f"{sms.host}:{sms.port}",
-                        window=self._dispatcher.ways[sms.route].slots.window_of(bind.index),
-                        in_flight=slots.used_on(bind.index),
+                        window=0 if receiver else slots.window_of(bind.index),
+                        in_flight=0 if receiver else slots.used_on(bind.index),
                         rate=sms.rate,
                         last_error=status.last_error,
                         submits=bind.counts.submits,
                         receipts=bind.counts.arrivals,
+                        kind=status.kind.value,
                     )
                 )
         return views

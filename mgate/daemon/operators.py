@@ -2,13 +2,14 @@
 and signing on anew.
 
 What a bind has written is answered before the bind goes: it takes nothing more, its slots come free one by one, each
-after the commit of its outcome, and only then is it unbound. So a change of settings leaves nothing in doubt. What
-waits for an account that goes leaves by others, or waits until there is one.
+after the commit of its outcome, and only then is it unbound. So a change of settings leaves nothing in doubt. Where the
+operator's cap of sessions leaves room, a bind that signs on anew does so before the old one goes. What waits for an
+account that goes leaves by others, or waits until there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
@@ -126,10 +127,11 @@ class Operators:
         account, way = self._accounts[sms.route], self._dispatcher.ways[sms.route]
         before = len(account.binds)
         surplus = range(sms.binds, before)
-        again = range(min(before, sms.binds)) if anew else range(0)
+        again: Sequence[int] = range(min(before, sms.binds)) if anew else range(0)
         self._telemetry.apply({sms.route: sms.binds})
         account.apply(sms, self._passwords[sms.route], self._connect(sms))
         way.apply((sms.window,) * sms.binds, float(sms.rate))
+        again = [bind for bind in again if not await account.replace(bind)]
         account.rest((*again, *surplus))
         await self._emptied(sms.route, (*again, *surplus))
         await gatherResults([account.renew(bind) for bind in again])

@@ -31,8 +31,9 @@ from mgate.channels.smpp.events import (
 from mgate.channels.smpp.hosts import Hosts
 from mgate.channels.smpp.link import Link
 from mgate.channels.smpp.reconnect import STEADY, reconnect_wait
-from mgate.channels.smpp.session import Credentials, Session
-from mgate.channels.smpp.standing import BindCounts, BindState, BindStatus
+from mgate.channels.smpp.session import Session
+from mgate.channels.smpp.signing import credentials_of
+from mgate.channels.smpp.standing import BindCounts, BindKind, BindState, BindStatus
 from mgate.channels.smpp.suspicion import GIVEN_UP_AFTER, SUSPECT_AFTER, Suspicion
 from mgate.channels.smpp.throttle import Throttle
 from mgate.config.tree import Sms
@@ -42,7 +43,6 @@ from mgate.telemetry import Event as Logged
 from mgate.telemetry import Log
 
 _UNBIND_LIMIT: Final = 2.0
-_MOVE_LIMIT: Final = 10.0
 _LOOK_EVERY: Final = 0.05
 _ACCOUNTS_OWN: Final = frozenset({Refusal.BAD_CREDENTIALS, Refusal.ALREADY_BOUND})
 """Refusals that say nothing about the host: another one would refuse as well."""
@@ -66,14 +66,6 @@ class Owner(Protocol):
         """A bind opened, closed, was paused or resumed."""
 
 
-_VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
-
-
-def credentials_of(sms: Sms, password: Secret) -> Credentials:
-    """What a bind of this account says of us."""
-    return Credentials(sms.system_id, password, sms.system_type, _VERSIONS[sms.profile.connection.version])
-
-
 class Bind:
     """One configured bind of an account.
 
@@ -83,12 +75,13 @@ class Bind:
 
     def __init__(
         self, index: int, sms: Sms, password: Secret, owner: Owner, hosts: Hosts, clock: IReactorTime,
-        wall: Callable[[], float], chance: Callable[[], float], log: Log,
+        wall: Callable[[], float], chance: Callable[[], float], log: Log, kind: BindKind = BindKind.TRANSCEIVER,
     ) -> None:  # fmt: skip
         self.index = index
         self.counts = BindCounts()
         self._sms = sms
-        self._credentials = credentials_of(sms, password)
+        self._kind = kind
+        self._credentials = credentials_of(sms, password, kind)
         self._owner = owner
         self._hosts = hosts
         self._host = 0
@@ -108,6 +101,7 @@ class Bind:
         self._throttle = Throttle(clock, owner.changed)
         self._start: IDelayedCall | None = None
         self._moving: IDelayedCall | None = None
+        self._moves = False
         self._told: set[Note] = set()
         dial = Dial(self._dialling, self._not_connected)
         self._service = ClientService(dial, Links(self._new_link), self._wait, clock)
@@ -121,10 +115,16 @@ class Bind:
         """Whether it takes parts now."""
         link = self._link
         return (
-            not (self._paused or self._resting or self._stopping or self._throttle.rests)
+            self._kind is not BindKind.RECEIVER
+            and not (self._paused or self._resting or self._stopping or self._throttle.rests)
             and link is not None
             and link.bound
         )
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has a session, whatever else keeps it from taking parts."""
+        return self._link is not None and self._link.bound
 
     @property
     def suspect(self) -> bool:
@@ -137,7 +137,8 @@ class Bind:
         state = BindState.PAUSED if self._paused else self._state
         peer = self._hosts[self._host].name if self.counts.connects else ""
         return BindStatus(
-            self.index, state, self._since, in_flight, self._throttle.rests, self._last_error, self.suspect, peer
+            self.index, state, self._since, in_flight, self._throttle.rests, self._last_error, self.suspect, peer,
+            self._kind,
         )  # fmt: skip
 
     def submit(self, parts: Sequence[Outgoing], bodies: Sequence[bytes]) -> NotWritten | None:
@@ -188,14 +189,22 @@ class Bind:
         self._resting = True
         self._owner.changed()
 
-    def renew(self, password: Secret, hosts: Hosts) -> Deferred[None]:
+    def retire(self) -> Deferred[None]:
+        """Take nothing more, and stop when what was written is answered; fires when the connection is gone."""
+        gone: Deferred[None] = Deferred()
+        self.rest()
+        self._drain(lambda: self.stop().chainDeferred(gone))
+        return gone
+
+    def renew(self, password: Secret, hosts: Hosts, kind: BindKind) -> Deferred[None]:
         """Unbind in order and sign on by other settings, however the last try went; fires when the old connection is
         gone. A ``stop`` that comes meanwhile holds."""
 
         def begin(_: object) -> None:
             if self._over:
                 return
-            self._credentials = credentials_of(self._sms, password)
+            self._kind = kind
+            self._credentials = credentials_of(self._sms, password, kind)
             self._hosts = hosts
             self._resting = self._stopping = False
             self._failures, self._refusal, self._last_error = 0, None, ""
@@ -274,8 +283,8 @@ class Bind:
         self._bound_at = self._clock.seconds()
         self._taken_before = self.counts.outcomes[Accepted]
         self._hosts.lockout.taken()
-        self._resting = self._resting and self._moving is None
-        self._moving = None
+        self._resting = self._resting and not self._moves
+        self._moves = False
         self._fail_back()
         self._enter(BindState.BOUND)
         self._log(Logged.BIND_OPENED, route=self._sms.route, bind=self.index)
@@ -298,12 +307,14 @@ class Bind:
         given_up, self._given_up = self._given_up, ""
         reason = given_up or reason
         self._suspicion.over()
+        if self._moving is not None and self._moving.active():
+            self._moving.cancel()
         now, bound_at, self._bound_at = self._clock.seconds(), self._bound_at, None
         taken = self.counts.outcomes[Accepted] > self._taken_before
         lasted = bound_at is not None and (now - bound_at >= STEADY or (orderly and taken)) and not given_up
         if lasted:
             self._failures = 0
-        elif not self._stopping and self._refusal not in _ACCOUNTS_OWN and self._moving is None:
+        elif not self._stopping and self._refusal not in _ACCOUNTS_OWN and not self._moves:
             self._hosts.failed(self._host, now)
         if self._state is not BindState.REFUSED:
             self._enter(BindState.WAITING)
@@ -322,24 +333,28 @@ class Bind:
         """Bound on another host than the first: look again when one before it may be tried."""
         wait = self._hosts.comes_back(self._host, self._clock.seconds())
         if wait is not None:
-            self._moving = self._clock.callLater(max(wait, _LOOK_EVERY), self._move, None)
+            self._moving = self._clock.callLater(max(wait, _LOOK_EVERY), self._move)
 
-    def _move(self, until: float | None) -> None:
+    def _move(self) -> None:
         """Take nothing more, wait for the answers that are open, then unbind: the next call goes to the best host."""
-        now, link = self._clock.seconds(), self._link
+        link = self._link
         if link is None or not link.bound or self._stopping:
             return
-        if until is None and self._hosts.best(now) >= self._host:
+        if self._hosts.best(self._clock.seconds()) >= self._host:
             self._fail_back()
             return
-        if until is None:
-            self._resting = True
-            self._owner.changed()
-        until = now + _MOVE_LIMIT if until is None else until
-        if link.session.outstanding and now < until:
-            self._moving = self._clock.callLater(_LOOK_EVERY, self._move, until)
+        self._moves = True
+        self.rest()
+        self._drain(link.unbind)
+
+    def _drain(self, then: Callable[[], object], until: float | None = None) -> None:
+        """Do it when no submit is open, or after a while."""
+        now = self._clock.seconds()
+        until = now + self._sms.response_limit if until is None else until
+        if self._link is not None and self._link.session.outstanding and now < until:
+            self._moving = self._clock.callLater(_LOOK_EVERY, self._drain, then, until)
         else:
-            link.unbind()
+            then()
 
     # ---- suspicion ----
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 
 from mgate.channels.smpp.bind import Bind, Results
@@ -16,7 +17,7 @@ from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.rendering import Rendering
 from mgate.channels.smpp.siblings import Siblings
-from mgate.channels.smpp.standing import BindStatus
+from mgate.channels.smpp.standing import BindKind, BindState, BindStatus
 from mgate.config.operators import Profile
 from mgate.config.tree import Sms
 from mgate.model.entry import Entry, Receipt
@@ -25,9 +26,23 @@ from mgate.model.outcome import Accepted, Outcome, Rejected
 from mgate.model.ports import Channel, Outcomes, Receiver
 from mgate.telemetry import Log
 
+_COMING_LIMIT: Final = 20.0
+"""Seconds that a bind which is to take another's place may need to be bound."""
+
+
+class _Coming(NamedTuple):
+    """A bind that is to take another's place, who waits for that, and what gives up on it."""
+
+    fresh: Bind
+    done: Deferred[bool]
+    late: IDelayedCall
+
 
 class SmppChannel(Channel):
     """The way out by one SMPP account.
+
+    Where the operator wants pairs, each bind is a transmitter and has a receiver beside it; receipts are matched by
+    account, so that it does not matter which of them they come by.
 
     Args:
         endpoint: the way to connect: its hosts, or the only one.
@@ -52,7 +67,9 @@ class SmppChannel(Channel):
         self._partial: IDelayedCall | None = None
         self._password, self._hosts = password, _hosts(endpoint, sms)
         self._clock, self._chance, self._log = clock, chance, log
+        self._coming: dict[int, _Coming] = {}
         self.binds = [self._new(index) for index in range(sms.binds)]
+        self.receivers = {index: self._new_receiver(index) for index in range(sms.binds) if self._pairs}
 
     # ---- Channel ----
 
@@ -103,7 +120,7 @@ class SmppChannel(Channel):
 
     def start(self) -> None:
         """Connect every bind."""
-        for bind in self.binds:
+        for bind in self._all():
             bind.start()
 
     def stop(self) -> Deferred[None]:
@@ -111,7 +128,8 @@ class SmppChannel(Channel):
         if self._partial is not None:
             self._partial.cancel()
             self._partial = None
-        stopped = DeferredList([bind.stop() for bind in self.binds])
+        coming = [each.fresh for each in self._coming.values()]
+        stopped = DeferredList([bind.stop() for bind in (*self._all(), *coming)])
         done: Deferred[None] = Deferred()
         stopped.addCallback(lambda _: done.callback(None))
         return done
@@ -138,11 +156,14 @@ class SmppChannel(Channel):
         self._rendering = Rendering(sms.profile, sms.source_ton, sms.source_npi)
         before.apply(sms.reconnect_min)
         self._hosts.apply(sms.reconnect_min)
-        for bind in self.binds:
+        for bind in self._all():
             bind.apply(sms)
         for index in range(len(self.binds), sms.binds):
             self.binds.append(self._new(index))
             self.binds[index].start()
+            if self._pairs:
+                self.receivers[index] = self._new_receiver(index)
+                self.receivers[index].start()
 
     def rest(self, binds: Iterable[int]) -> None:
         """Let nothing more leave on these binds; what was written is still answered."""
@@ -151,11 +172,58 @@ class SmppChannel(Channel):
 
     def renew(self, bind: int) -> Deferred[None]:
         """Unbind, and sign on by the settings of now; fires when the old connection is gone."""
-        return self.binds[bind].renew(self._password, self._hosts)
+        kind = BindKind.TRANSMITTER if self._pairs else BindKind.TRANSCEIVER
+        gone = [self.binds[bind].renew(self._password, self._hosts, kind)]
+        receiver = self.receivers.get(bind)
+        if receiver is not None and self._pairs:
+            gone.append(receiver.renew(self._password, self._hosts, BindKind.RECEIVER))
+        elif receiver is not None:
+            gone.append(self.receivers.pop(bind).stop())
+        elif self._pairs:
+            self.receivers[bind] = self._new_receiver(bind)
+            self.receivers[bind].start()
+        done: Deferred[None] = Deferred()
+        DeferredList(gone).addCallback(lambda _: done.callback(None))
+        return done
+
+    def replace(self, bind: int) -> Deferred[bool]:
+        """Sign on anew by the settings of now, and let the old connection go only when the new one is bound.
+
+        Fires with whether it could be done: the operator's cap of sessions must be known and leave room for one more,
+        and it must take it. Where it could not, nothing has changed.
+        """
+        cap = self._sms.profile.connection.session_cap
+        if self._pairs or self.receivers or cap < len(self.binds) + len(self._coming) + 1:
+            return succeed(False)
+        fresh = self._new(bind)
+        done: Deferred[bool] = Deferred()
+        fresh.counts = self.binds[bind].counts
+        if self.binds[bind].status().state is BindState.PAUSED:
+            fresh.pause()
+        late = self._clock.callLater(_COMING_LIMIT, self._comes_not, bind)
+        self._coming[bind] = _Coming(fresh, done, late)
+        fresh.start()
+        return done
+
+    def _look_who_came(self) -> None:
+        for index, (fresh, done, late) in list(self._coming.items()):
+            if fresh.bound:
+                late.cancel()
+                del self._coming[index]
+                old, self.binds[index] = self.binds[index], fresh
+                _fire(old.retire(), done, True)
+            elif fresh.status().last_error:
+                late.cancel()
+                self._comes_not(index)
+
+    def _comes_not(self, index: int) -> None:
+        fresh, done, _ = self._coming.pop(index)
+        _fire(fresh.stop(), done, False)
 
     def drop(self, count: int) -> Deferred[None]:
         """Give up the last so many binds, which rest and hold no slots; fires when they are gone."""
-        going = self.binds[len(self.binds) - count :]
+        left = len(self.binds) - count
+        going = self.binds[left:] + [self.receivers.pop(index) for index in list(self.receivers) if index >= left]
         gone = DeferredList([bind.stop() for bind in going])
         done: Deferred[None] = Deferred()
 
@@ -166,10 +234,21 @@ class SmppChannel(Channel):
         gone.addCallback(forget)
         return done
 
-    def _new(self, index: int) -> Bind:
+    @property
+    def _pairs(self) -> bool:
+        return self._sms.profile.connection.bind == "pair"
+
+    def _all(self) -> Sequence[Bind]:
+        return (*self.binds, *self.receivers.values())
+
+    def _new(self, index: int, kind: BindKind | None = None) -> Bind:
+        kind = kind or (BindKind.TRANSMITTER if self._pairs else BindKind.TRANSCEIVER)
         return Bind(
-            index, self._sms, self._password, self, self._hosts, self._clock, self._wall, self._chance, self._log
+            index, self._sms, self._password, self, self._hosts, self._clock, self._wall, self._chance, self._log, kind
         )  # fmt: skip
+
+    def _new_receiver(self, index: int) -> Bind:
+        return self._new(index, BindKind.RECEIVER)
 
     # ---- how it stands ----
 
@@ -178,7 +257,7 @@ class SmppChannel(Channel):
         return [bind.status() for bind in self.binds]
 
     def _meant(self, bind: int | None) -> Sequence[Bind]:
-        return self.binds if bind is None else self.binds[bind : bind + 1]
+        return [one for one in self._all() if bind in {None, one.index}]
 
     # ---- what binds tell ----
 
@@ -232,6 +311,8 @@ class SmppChannel(Channel):
 
     def changed(self) -> None:
         """The open binds may be others now."""
+        if self._coming:
+            self._look_who_came()
         self._open = tuple(bind.index for bind in self.binds if bind.open)
         self._trusted = tuple(index for index in self._open if not self.binds[index].suspect) or self._open
         self._outcomes.binds_changed(self.name)
@@ -241,6 +322,10 @@ def _hosts(endpoint: IStreamClientEndpoint | Hosts, sms: Sms) -> Hosts:
     if isinstance(endpoint, Hosts):
         return endpoint
     return Hosts.only(endpoint, sms.reconnect_min, f"{sms.host}:{sms.port}")
+
+
+def _fire(first: Deferred[None], then: Deferred[bool], answer: bool) -> None:
+    first.addCallback(lambda _: then.callback(answer))
 
 
 def _siblings_of(profile: Profile) -> Siblings | None:

@@ -72,16 +72,17 @@ class SessionState(Enum):
 
 
 class Credentials(NamedTuple):
-    """What a bind says of us."""
+    """What a bind says of us; `command` is its kind."""
 
     system_id: str
     password: Secret
     system_type: str = ""
     version: int = pdu.VERSION_34
+    command: int = pdu.BIND_TRANSCEIVER
 
 
 class Session(Generic[Token]):
-    """One transceiver session. After every call write what `take` gives; wake `expire` at `next_deadline`.
+    """One session. After every call write what `take` gives; wake `expire` at `next_deadline`.
 
     `enquire_every` and `response_limit` are seconds; `profile` says what the operator's statuses mean, and whether its
     receipts may be in the usual form. `first_sequence` is for tests of the wrap.
@@ -140,9 +141,7 @@ class Session(Generic[Token]):
         who = self._credentials
         sequence = self._own["bind"] = self._sequence()
         self._control.append(
-            pdu.pack_bind(
-                pdu.BIND_TRANSCEIVER, sequence, who.system_id, who.password.reveal(), who.system_type, who.version
-            )
+            pdu.pack_bind(who.command, sequence, who.system_id, who.password.reveal(), who.system_type, who.version)
         )
         self._opened = self._submits_leave = True
         self._state = SessionState.BINDING
@@ -327,7 +326,7 @@ class Session(Generic[Token]):
         if sequence in self._waiting and sequence not in self._unwritten:
             self._misfit(turn, frame)
         elif self._state is SessionState.BINDING and (
-            frame.command == pdu.BIND_TRANSCEIVER_RESP or sequence == self._own["bind"]
+            frame.command == self._credentials.command | pdu.RESPONSE or sequence == self._own["bind"]
         ):
             self._bind_answered(turn, frame)
         elif self._state is SessionState.UNBINDING and (
@@ -356,7 +355,8 @@ class Session(Generic[Token]):
 
     def _bind_answered(self, turn: Turn[Token], frame: Frame) -> None:
         bound_already = frame.status == pdu.ESME_RALYBND and self._profile.quirks.already_bound_is_bound
-        if frame.command == pdu.BIND_TRANSCEIVER_RESP and (frame.status == pdu.ESME_ROK or bound_already):
+        bound = frame.status == pdu.ESME_ROK or bound_already
+        if bound and frame.command == self._credentials.command | pdu.RESPONSE:
             self._state = SessionState.BOUND
             self._limit = None
             name, version, _ = pdu.parse_bind_resp(frame.body)

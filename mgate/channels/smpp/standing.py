@@ -10,6 +10,14 @@ from mgate.channels.smpp.events import Note, Refusal
 from mgate.model.outcome import Outcome
 
 
+class BindKind(Enum):
+    """What a bind is for. Only a RECEIVER is never given parts."""
+
+    TRANSCEIVER = "transceiver"
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+
+
 class BindState(Enum):
     """How a bind stands. PAUSED is by an administrator; its session may be up or not."""
 
@@ -30,6 +38,7 @@ class BindStatus:
         throttled: whether it rests because the operator asked to slow down.
         last_error: what ended the last connection or refused the last bind; empty for nothing.
         suspect: whether it takes submits and answers none (`suspicion`).
+        kind: what it is for.
         peer: the host of the last call, as "host:port"; empty before there was any.
     """
 
@@ -41,6 +50,7 @@ class BindStatus:
     last_error: str
     suspect: bool = False
     peer: str = ""
+    kind: BindKind = BindKind.TRANSCEIVER
 
 
 @dataclass(slots=True)
