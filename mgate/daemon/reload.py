@@ -18,6 +18,7 @@ from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops
 from mgate.daemon.gate import Gate
 from mgate.daemon.guards import GuardRoom
+from mgate.daemon.guards import GuardRoom
 from mgate.daemon.identities import Identities
 from mgate.daemon.operators import Operators
 from mgate.daemon.routes import RouteRoom
@@ -42,6 +43,7 @@ class Rooms(NamedTuple):
     certificates: Certificates
     sources: Sources
     ways_back: WaysBack
+    guards: GuardRoom
     guards: GuardRoom
 
 
@@ -140,6 +142,7 @@ class Reload:
         rooms.routes.apply(config)
         for route in sorted(running - {sms.route for sms in config.sms}):
             rooms.operators.end(route)
+        rooms.guards.apply(config)
         rooms.guards.apply(config)
         rooms.sources.apply(config)
         rooms.ways_back.apply(config)

@@ -22,9 +22,9 @@ from mgate.config import Config, CoreSource, Sms
 from mgate.config.routes import table_of
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
-from mgate.control.guards import GuardHatch
 from mgate.control.evidence import Witness
 from mgate.control.evidence_door import EvidenceHatch
+from mgate.control.guards import GuardHatch
 from mgate.control.operators import OperatorHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch
