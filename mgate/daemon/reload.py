@@ -18,10 +18,8 @@ from mgate.daemon.doors import Doors
 from mgate.daemon.drops import Drops
 from mgate.daemon.gate import Gate
 from mgate.daemon.guards import GuardRoom
-from mgate.daemon.guards import GuardRoom
 from mgate.daemon.identities import Identities
 from mgate.daemon.operators import Operators
-from mgate.daemon.routes import RouteRoom
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.daemon.sources import Sources
 from mgate.daemon.waysback import WaysBack
@@ -29,10 +27,11 @@ from mgate.telemetry import Event, Level, Log
 
 
 class Rooms(NamedTuple):
-    """Who lives by the configuration. ``keeping``: the keeper of the history, by ``[spool]`` and ``[retention]``."""
+    """Who lives by the configuration. ``routing``: the choice of routes; ``keeping``: the keeper of the history, by
+    ``[spool]`` and ``[retention]``."""
 
     operators: Operators
-    routes: RouteRoom
+    routing: Callable[[Config], None]
     doors: Doors
     disk: SpoolDisk
     brake: Brake
@@ -43,7 +42,6 @@ class Rooms(NamedTuple):
     certificates: Certificates
     sources: Sources
     ways_back: WaysBack
-    guards: GuardRoom
     guards: GuardRoom
 
 
@@ -139,10 +137,9 @@ class Reload:
                 rooms.operators.begin(sms)
             elif f"sms.{sms.name}" in touched:
                 rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
-        rooms.routes.apply(config)
+        rooms.routing(config)
         for route in sorted(running - {sms.route for sms in config.sms}):
             rooms.operators.end(route)
-        rooms.guards.apply(config)
         rooms.guards.apply(config)
         rooms.sources.apply(config)
         rooms.ways_back.apply(config)
