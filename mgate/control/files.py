@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mgate.config import Config, Mistake
 from mgate.config.tls import Tls
+from mgate.config.tree import Sms
 
 
 def missing(config: Config) -> list[Mistake]:
@@ -18,7 +19,10 @@ def missing(config: Config) -> list[Mistake]:
         *(
             mistake
             for account in config.sms
-            for mistake in _secret(config, f"sms.{account.name}", "password_file", account.password_file)
+            for mistake in (
+                *_secret(config, f"sms.{account.name}", "password_file", account.password_file),
+                *_too_long(config, account),
+            )
         ),
         *(mistake for tls in config.tls for mistake in _identity(config, tls)),
         *(
@@ -37,6 +41,18 @@ def doubts(config: Config) -> list[str]:
         for address in config.push.mtls.listen
         if address.everywhere
     ]
+
+
+def _too_long(config: Config, account: Sms) -> Iterator[Mistake]:
+    """A password that the operator would cut or refuse; without a look at it where it may not be read from here."""
+    most = account.profile.connection.longest_password
+    try:
+        password = account.password_file.read_text("utf-8").partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return
+    if len(password) > most:
+        problem = f"its password has {len(password)} characters; the profile {account.profile.name} allows {most}"
+        yield Mistake(config.file, f"sms.{account.name}", "password_file", problem)
 
 
 def _identity(config: Config, tls: Tls) -> Iterator[Mistake]:

@@ -139,6 +139,16 @@ def test_an_account_that_is_not_there_is_named_with_those_that_are(shell: Shell)
     assert "known: op-a" in asked.stderr
 
 
+def test_a_password_longer_than_the_operator_takes_is_told_by_config_check_and_never_shown(shell: Shell) -> None:
+    assert shell.init().exit_code == 0
+    (shell.folder / "i" / "op.toml").write_text("[connection]\nlongest_password = 6\n")
+    shell.config.write_text(shell.config.read_text().replace("[sms.op-a]", '[sms.op-a]\nprofile = "op.toml"'))
+    checked = shell.run("config", "check")
+    assert checked.exit_code == 1
+    assert "[sms.op-a] password_file: its password has 7 characters; the profile op allows 6" in checked.output
+    assert "secret1" not in checked.output
+
+
 # ---- request-form --------------------------------------------------------------------------------------------------
 
 
