@@ -59,9 +59,15 @@ class Ears:
             if one.event in _ENDED:
                 self._telemetry.spool.ended[one.event].n += 1
             if one.event == "sent":
-                self._telemetry.routes[one.route].sent_seconds.add(one.after / 1000)
+                numbers = self._telemetry.routes[one.route]
+                numbers.sent_seconds.add(one.after / 1000)
+                numbers.answer_seconds.add(one.took / 1000)
             elif one.event == "delivered":
                 self._telemetry.routes[one.route].delivered_seconds.add(one.after / 1000)
+
+    def repeated(self, parts: int) -> None:
+        """So many parts leave once more although a try before may have been sent, after their commit."""
+        self._telemetry.spool.repeats.n += parts
 
     def broken(self, error: StoreBroken) -> None:
         """The disk cannot be trusted any more: say so and leave at once, before anything else is answered or sent."""

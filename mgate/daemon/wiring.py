@@ -255,6 +255,7 @@ def _memory(site: _Site, disk: SpoolDisk) -> Memory:
 
     def heard(news: News) -> None:
         ears.journalled(news.told)
+        ears.repeated(news.repeats)
         over.add(news.over)
         if news.journalled:
             stream.wake()

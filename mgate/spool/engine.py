@@ -103,11 +103,15 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
 
 
 class News(NamedTuple):
-    """What a commit has changed, for who wants to hear of it: only to be told when it is on the disk."""
+    """What a commit has changed, for who wants to hear of it: only to be told when it is on the disk.
+
+    ``repeats``: parts leased although a try before may have been sent.
+    """
 
     told: list[Told]
     over: list[Ending]
     journalled: bool
+    repeats: int = 0
 
 
 class StoredEvents(NamedTuple):

@@ -59,7 +59,7 @@ class Ledger:
         now: milliseconds since 1970.
         rows: every row looked at; ``changed``: those to write; ``journal``: (message, its new event) to append;
             ``erased``: messages whose text goes; ``over``: messages that may leave for history; ``moved``: parts whose
-            route changed, each with the one that it had before.
+            route changed, each with the one that it had before; ``repeats``: how many leave though they may have left.
     """
 
     def __init__(self, shelf: Shelf, now: int, next_sequence: int) -> None:
@@ -72,6 +72,7 @@ class Ledger:
         self.erased: list[int] = []
         self.over: dict[int, Row] = {}
         self.moved: dict[int, str] = {}
+        self.repeats = 0
 
     # ---- the table, applied ----------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class MemoryStore:
         self._set_timers(turn)
         over = [self._ending(head) for head in turn.ledger.over]
         told = [told_of(row, event) for row, event in turn.ledger.journal]
-        self._news = News(told, over, journalled=bool(turn.ledger.journal or turn.inbound))
+        self._news = News(told, over, bool(turn.ledger.journal or turn.inbound), turn.ledger.repeats)
         for head, event in turn.forgotten:
             if head in self.rows and self.rows[head].event == event:
                 self._forget(head)

@@ -254,7 +254,7 @@ class SqliteStore:
         for trim in turn.trims:
             trim_all(self._db, trim)
             self._shelf.refresh()
-        self._news = News(_told(turn), over, bool(turn.ledger.journal or turn.inbound))
+        self._news = News(_told(turn), over, bool(turn.ledger.journal or turn.inbound), turn.ledger.repeats)
 
     def _insert(self, turn: Turn) -> None:
         values, bodies = [], []

@@ -235,6 +235,7 @@ class Turn:
 
     def _mark(self, row: Row, wish: Wish) -> None:
         repeat = bool(row.tries) and Fate.IN_DOUBT in self.ledger.fates(row)
+        self.ledger.repeats += repeat
         row.burned += 1
         slot = wish.slot
         row.tries.append(Attempt(len(row.tries) + 1, slot.route, slot.bind, slot.reference, self._now, repeat=repeat))

@@ -199,6 +199,7 @@ class SpoolNumbers:
         self.stalled = families.gauge("mgate_commit_stalled_seconds", "How long a stalled disk has held up a commit")
         self.stalls = families.counter("mgate_disk_stalls", "Times that the disk held up a commit for too long")
         self.leases = families.counter("mgate_leases", "Parts leased: each may leave once for it")
+        self.repeats = families.counter("mgate_repeats", "Parts leased although a try before may have been sent")
         self.ended = families.counters(
             "mgate_messages_ended", "Messages ended, by state", "state", sorted(state.word for state in ENDED)
         )
@@ -326,6 +327,9 @@ class RouteNumbers:
         )
         self.sent_seconds = families.spread(
             "mgate_sent_seconds", "From acceptance to the operator's answer", _DELIVERY, route=route
+        )
+        self.answer_seconds = families.spread(
+            "mgate_answer_seconds", "From the submit to the operator's answer", _QUICK, route=route
         )
         self.delivered_seconds = families.spread(
             "mgate_delivered_seconds", "From acceptance to the receipt", _DELIVERY, route=route

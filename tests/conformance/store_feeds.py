@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from mgate.model.entry import Told as Heard
 from mgate.model.message import State, TrafficClass
-from mgate.model.outcome import Rejected, Uncertain
+from mgate.model.outcome import NotWritten, Rejected, Uncertain
 from mgate.policy.classes import NO_RECEIPT_STAY, RECEIPT_PATIENCE
 from mgate.spool.engine import News, Told
-from mgate.spool.verbs import Accept, Ack, Acked, Bury, Cancel, DeadRun, KeepInbound, NewInbound, Trim, Verb, Wake
-from tests.conformance.player import HOUR, NOW, OK, ROUTE, Player, hearing, kind_of, message, number_of
+from mgate.spool.verbs import (
+    Accept,
+    Ack,
+    Acked,
+    Bury,
+    Cancel,
+    DeadRun,
+    KeepInbound,
+    Lease,
+    NewInbound,
+    Trim,
+    Verb,
+    Wake,
+    Wish,
+)
+from tests.conformance.player import HOUR, NOW, OK, ROUTE, Player, hearing, kind_of, message, number_of, slot
 
 PATIENCE, STAY = int(RECEIPT_PATIENCE * 1000), int(NO_RECEIPT_STAY * 1000)
 MINUTE = 60_000
@@ -112,6 +126,16 @@ class NewsClaims:
 
     def over(self, player: Player, *verbs: Verb) -> list[int]:
         return [one.message for one in self.news(player, *verbs).over]
+
+    def test_a_commit_tells_how_many_leave_that_may_have_left_before(self, player: Player) -> None:
+        first, second = player.leased(message(1)), player.leased(message(2))
+        player.end(first, Uncertain("link_lost", link_alive=False))
+        player.end(second, NotWritten("link_lost"))
+        player.pass_time(10 * MINUTE)
+        player.wake_until_quiet()
+        wishes = tuple(Wish(part, slot(place)) for place, part in enumerate((first, second), 1))
+        assert self.news(player, Lease(wishes)).repeats == 1
+        assert self.news(player, Wake(10)).repeats == 0
 
     def wake(self, player: Player) -> list[int]:
         """What a clock that looks until it is quiet hears of."""

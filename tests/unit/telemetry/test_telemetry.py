@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from mgate.daemon.ears import Ears
 from mgate.model.message import ENDED, MessageId, TrafficClass, show_id
 from mgate.policy.classes import LANES
+from mgate.spool.engine import Told
 from mgate.telemetry import OUTCOMES, RECEIPTS, Alarm, Event, Level, Log, Phase, Spread, Telemetry, scrub
 
 
@@ -189,3 +192,28 @@ def test_how_far_a_source_is_behind_is_absent_where_nobody_knows_it() -> None:
     assert list(told().values()) == [3.0, 1.5, -0.25]
     numbers.behind(-1, 0.0, -0.25)
     assert told() == {"mgate_source_clock_difference_seconds": -0.25}
+
+
+# ---- the scrape ----------------------------------------------------------------------------------------------------
+
+
+def test_a_scrape_of_sixteen_operators_with_four_binds_each_is_cheap() -> None:
+    telemetry = Telemetry("0.1.0", {f"sms:operator-{n}": 4 for n in range(16)}, [f"code_{n}" for n in range(60)])
+    took, page = [], b""
+    for _ in range(20):
+        begin = time.process_time()
+        page = telemetry.render()
+        took.append(time.process_time() - begin)
+    assert page.count(b"\n") < 3_000
+    assert min(took) < 0.020
+
+
+def test_an_answer_is_counted_by_how_long_the_operator_took_for_it_alone() -> None:
+    telemetry = a_telemetry()
+    ears = Ears(lines_of()[0], telemetry, lambda: 0.0, lambda: None)
+    ears.journalled([Told("sms:op-a", "sent", 5_000, TrafficClass.OTP, 30)])
+    ears.repeated(2)
+    found = samples(telemetry)
+    assert found["mgate_answer_seconds_sum", ("sms:op-a",)] == 0.03
+    assert found["mgate_sent_seconds_sum", ("sms:op-a",)] == 5.0
+    assert found["mgate_repeats_total", ()] == 2
