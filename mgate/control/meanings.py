@@ -144,7 +144,9 @@ def of_not_written(reason: str) -> Meaning | None:
 
 
 def of_receipt(reason: str) -> Meaning:
-    """The state and error of a receipt, such as ``UNDELIV err:011``."""
+    """The state and error of a receipt of failure, such as ``UNDELIV err:011``."""
+    if not reason:
+        return Meaning("it could not be delivered, without saying why", Fault.BEYOND)
     word, _, error = reason.partition(" err:")
     state = _STATES.get(_LIKE.get(word, word))
     words = state.words if state else "something that only the operator can explain"

@@ -214,10 +214,10 @@ def _answer(attempt: AttemptView) -> str:
 def _receipt(attempt: AttemptView, clock: _Clock) -> str:
     taken = attempt.answered_at or attempt.leased_at
     later = span(at(attempt.receipt_at) - at(taken))
-    return (
-        f"Its receipt came {clock(attempt.receipt_at)}, {later} later, and says that"
-        f" {of_receipt(attempt.reason).words} ({attempt.reason})."
-    )
+    # Which words mean delivered is the operator's profile to say: the fate is what it said.
+    words = "the phone has it" if attempt.fate == "delivered" else of_receipt(attempt.reason).words
+    its_own = f" ({attempt.reason})" if attempt.reason else ""
+    return f"Its receipt came {clock(attempt.receipt_at)}, {later} later, and says that {words}{its_own}."
 
 
 def _route(route: str) -> str:

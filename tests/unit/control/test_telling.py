@@ -226,6 +226,19 @@ def test_what_was_never_written_to_the_line_is_not_said_to_be_refused_by_the_ope
     assert told[1] == "It was not sent after all, because the connection was not open any more."
 
 
+@pytest.mark.parametrize(
+    ("fate", "reason", "words"),
+    [
+        ("delivered", "", "says that the phone has it."),
+        ("delivered", "DONE", "says that the phone has it (DONE)."),
+        ("undelivered", "", "says that it could not be delivered, without saying why."),
+    ],
+)
+def test_a_receipt_is_believed_as_the_operators_profile_read_it(fate: str, reason: str, words: str) -> None:
+    told = of(message(fate, tried("05:10:08", fate, "05:10:08.1", reason, receipt="05:10:10")))
+    assert told[2] == f"Its receipt came at 10:10:10, 2 seconds later, and {words}"
+
+
 def test_an_uncertain_code_says_when_it_is_sent_again() -> None:
     due = PartView(1, "uncertain", "response_timeout", at("05:11:50"))
     silent = tried("05:10:08", "in_doubt", "05:10:18", "response_timeout")
