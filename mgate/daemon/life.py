@@ -99,6 +99,7 @@ class Life:
         for account in house.out.accounts.values():
             account.start()
         house.out.dispatcher.start()
+        house.out.routes.start()
         house.bank.guards.start()
         house.bank.drops.start()
         house.bank.sources.start()
@@ -220,6 +221,7 @@ class Life:
         memory = house.memory
         memory.keeper.stop()
         house.bank.drops.stop()
+        house.out.routes.stop()
         house.bank.guards.stop()
         house.brake.stop()
         house.certificates.stop()

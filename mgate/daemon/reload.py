@@ -20,6 +20,7 @@ from mgate.daemon.gate import Gate
 from mgate.daemon.guards import GuardRoom
 from mgate.daemon.identities import Identities
 from mgate.daemon.operators import Operators
+from mgate.daemon.routes import RouteRoom
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.daemon.sources import Sources
 from mgate.daemon.waysback import WaysBack
@@ -27,11 +28,10 @@ from mgate.telemetry import Event, Level, Log
 
 
 class Rooms(NamedTuple):
-    """Who lives by the configuration. ``routing``: the choice of routes; ``keeping``: the keeper of the history, by
-    ``[spool]`` and ``[retention]``."""
+    """Who lives by the configuration. ``keeping``: the keeper of the history, by ``[spool]`` and ``[retention]``."""
 
     operators: Operators
-    routing: Callable[[Config], None]
+    routes: RouteRoom
     doors: Doors
     disk: SpoolDisk
     brake: Brake
@@ -137,7 +137,7 @@ class Reload:
                 rooms.operators.begin(sms)
             elif f"sms.{sms.name}" in touched:
                 rooms.operators.apply(sms, f"sms.{sms.name}" in anew)
-        rooms.routing(config)
+        rooms.routes.apply(config)
         for route in sorted(running - {sms.route for sms in config.sms}):
             rooms.operators.end(route)
         rooms.guards.apply(config)

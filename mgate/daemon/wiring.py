@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
@@ -19,13 +18,13 @@ from mgate import __version__
 from mgate.channels.smpp.channel import SmppChannel
 from mgate.channels.smpp.receipt import canonical_id
 from mgate.config import Config, CoreSource, Sms
-from mgate.config.routes import table_of
 from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
 from mgate.control.evidence import Witness
 from mgate.control.evidence_door import EvidenceHatch
-from mgate.control.guards import GuardHatch
 from mgate.control.operators import OperatorHatch
+from mgate.control.guards import GuardHatch
+from mgate.control.routes import RouteHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch
 from mgate.daemon.board import Board
@@ -46,14 +45,16 @@ from mgate.daemon.identities import Identities
 from mgate.daemon.inlets import Inlets
 from mgate.daemon.operators import Operators
 from mgate.daemon.progress import ReceiptWatch
+from mgate.daemon.quality import Deliveries
 from mgate.daemon.reckoning import reckoning_api
 from mgate.daemon.registers import Registers
 from mgate.daemon.reload import Reload, Rooms
+from mgate.daemon.routes import Countries, RouteRoom, network_of
 from mgate.daemon.sources import Around, Sources
 from mgate.daemon.waysback import Ground, WaysBack
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
 from mgate.dispatch.foreign import Foreign
-from mgate.dispatch.router import Network, Router
+from mgate.dispatch.router import Router
 from mgate.feeds.api import FeedApi, Feeds
 from mgate.feeds.bookmarks import Bookmarks
 from mgate.feeds.cursor import Cursors
@@ -73,7 +74,6 @@ from mgate.net.bounds import Limits
 from mgate.net.bridge import Bridge
 from mgate.net.http import Listener
 from mgate.net.routing import Routes
-from mgate.policy.routing_table import WeekClock
 from mgate.seal.keyfile import KeyFile
 from mgate.seal.keyring import Cut, Group, Keyring
 from mgate.seal.record import Sealer
@@ -112,6 +112,7 @@ class Memory:
     keeper: Keeper
     desk: Desk
     clock: SteadyClock
+    deliveries: Deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class WaysOut:
     dispatcher: Dispatcher
     operators: Operators
     watch: ReceiptWatch
+    routes: RouteRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +215,8 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     brake = Brake(memory.writer, disk, config.spool.stalled_after, dispatcher, memory.keeper, reactor, telemetry, log)
     bank = _bank(site, memory, dispatcher, brake, identities)
     keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
-    routing = lambda wanted: out.dispatcher.apply(network_of(wanted))  # noqa: E731  # the same
     rooms = Rooms(
-        out.operators, routing, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
+        out.operators, out.routes, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
         bank.sources, bank.ways_back, bank.guards,
     )  # fmt: skip
     reload = Reload(config, rooms, log)
@@ -252,10 +253,12 @@ def _memory(site: _Site, disk: SpoolDisk) -> Memory:
     cursors = Cursors(keyring.database)
     runs = Runs(sealing.box(), cursors.prefix, ears.damaged)
     stream = Stream(journal, runs, reactor)
+    deliveries = Deliveries(reactor.seconds)
 
     def heard(news: News) -> None:
         ears.journalled(news.told)
         ears.repeated(news.repeats)
+        deliveries.heard(news.told)
         over.add(news.over)
         if news.journalled:
             stream.wake()
@@ -272,7 +275,9 @@ def _memory(site: _Site, disk: SpoolDisk) -> Memory:
     desk = Desk(front, far, past_stories, sealing, keyring, wall, ears.damaged)
     feeds = Feeds(stream, Bookmarks(journal, front), cursors)
     survey = Survey(journal, stream, feeds.bookmarks, runs, cursors)
-    return Memory(ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk, clock)
+    return Memory(
+        ears, sealing, writer, front, near, far, journal, feeds, survey, history, keeper, desk, clock, deliveries
+    )  # fmt: skip
 
 
 def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
@@ -293,20 +298,17 @@ def _ways_out(site: _Site, memory: Memory, identities: Identities) -> WaysOut:
     def moved(route: str, why: str, parts: int) -> None:
         log(Event.ROUTE_EMPTIED, route=route, reason=why, count=parts)
 
-    foreign = Foreign(site.config.routing.foreign_network, os.urandom(32))
-    router = Router(network_of(site.config), foreign, reactor.seconds, wall)
+    foreign, countries = Foreign(site.config.routing.foreign_network, os.urandom(32)), Countries()
+    router = Router(network_of(site.config), foreign, reactor.seconds, wall, countries.of)
     plans = [plan_of(sms, passwords[sms.route]) for sms in site.config.sms]
     dispatcher = Dispatcher(plans, router, memory.front, reactor, wall, moved)
     operators = Operators(
         accounts, dispatcher, plan_of, hosts.of, _password, passwords, reactor, site.telemetry, log
     )  # fmt: skip
-    return WaysOut(accounts, dispatcher, operators, ReceiptWatch(accounts, site.telemetry, log))
-
-
-def network_of(config: Config) -> Network:
-    """What routing goes by."""
-    table = table_of(config.routing, config.routes, config.sms)
-    return Network(table, tuple(sms.route for sms in config.sms), WeekClock(ZoneInfo(config.routing.time_zone)))
+    routes = RouteRoom(
+        site.config, dispatcher, router, foreign, countries, memory.deliveries, reactor, wall, site.telemetry, log
+    )  # fmt: skip
+    return WaysOut(accounts, dispatcher, operators, ReceiptWatch(accounts, site.telemetry, log), routes)
 
 
 def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, identities: Identities) -> Bank:
@@ -355,6 +357,7 @@ def _admin(
         *EvidenceHatch(memory.desk, Signer(site.keyring), witness, memory.clock.now, log).routes(),
         *CertificateHatch(certificates.view).routes(),
         *OperatorHatch(lambda: found_out(out.accounts)).routes(),
+        *RouteHatch(out.routes).routes(),
         *DropHatch(bank.drops, log).routes(),
         *SourceHatch(bank.sources, log).routes(),
         *bank.ways_back.routes(),

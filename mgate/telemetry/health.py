@@ -32,6 +32,7 @@ class Alarm(Enum):
     WEBHOOK_DEAD = "webhook_dead"
     EVENTS_LOST = "events_lost"
     SMS_PUMPING = "sms_pumping"
+    ROUTE_POOR = "route_poor"
 
 
 class Phase(Enum):

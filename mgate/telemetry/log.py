@@ -78,6 +78,8 @@ class Event(Enum):
     SENDER_ENDS = "sender_ends", Level.WARNING
     ACCOUNT_CAME = "account_came", Level.INFO
     ACCOUNT_GONE = "account_gone", Level.INFO
+    ROUTE_POOR = "route_poor", Level.ERROR
+    ROUTE_WELL = "route_well", Level.INFO
     OPERATOR_BROKE_PROTOCOL = "operator_broke_protocol", Level.ERROR
     ANSWERS_LOST = "answers_lost", Level.WARNING
 
