@@ -22,8 +22,8 @@ from mgate.control.certificates import CertificateHatch
 from mgate.control.drops import DropHatch
 from mgate.control.evidence import Witness
 from mgate.control.evidence_door import EvidenceHatch
-from mgate.control.operators import OperatorHatch
 from mgate.control.guards import GuardHatch
+from mgate.control.operators import OperatorHatch
 from mgate.control.routes import RouteHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch

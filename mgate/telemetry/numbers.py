@@ -370,8 +370,8 @@ class Telemetry:
         self.push = PushNumbers(families, codes)
         self.tls = TlsNumbers(families)
         self.spool = SpoolNumbers(families)
-        self.routes = {route: RouteNumbers(families, route) for route in binds}
-        self.lanes = {(route, lane): LaneNumbers(families, route, lane) for route in binds for lane in LANES}
+        self.routes: dict[str, RouteNumbers] = {}
+        self.lanes: dict[tuple[str, int], LaneNumbers] = {}
         self.binds: dict[tuple[str, int], BindNumbers] = {}
         self.feeds: dict[str, FeedNumbers] = {}
         self.sources: dict[str, SourceNumbers] = {}
@@ -388,6 +388,9 @@ class Telemetry:
 
     def apply(self, binds: Mapping[str, int]) -> None:
         """Count so many binds of each route from now on; what is counted already goes on."""
+        for route in binds.keys() - self.routes.keys():
+            self.routes[route] = RouteNumbers(self._families, route)
+            self.lanes.update(((route, lane), LaneNumbers(self._families, route, lane)) for lane in LANES)
         keys = ((route, bind) for route, count in binds.items() for bind in range(count))
         self.binds.update((key, BindNumbers(self._families, *key)) for key in keys if key not in self.binds)
 
