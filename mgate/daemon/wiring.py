@@ -27,6 +27,7 @@ from mgate.control.operators import OperatorHatch
 from mgate.control.routes import RouteHatch
 from mgate.control.server import Hatch
 from mgate.control.sources import SourceHatch
+from mgate.control.traces import TraceHatch
 from mgate.daemon.board import Board
 from mgate.daemon.brake import Brake
 from mgate.daemon.certificates import Certificates
@@ -51,6 +52,7 @@ from mgate.daemon.registers import Registers
 from mgate.daemon.reload import Reload, Rooms
 from mgate.daemon.routes import Countries, RouteRoom, network_of
 from mgate.daemon.sources import Around, Sources
+from mgate.daemon.traces import Traces
 from mgate.daemon.waysback import Ground, WaysBack
 from mgate.dispatch.dispatcher import Dispatcher, RoutePlan
 from mgate.dispatch.foreign import Foreign
@@ -356,6 +358,7 @@ def _admin(
         *Hatch(board, memory.desk, reload, __version__, log).routes(),
         *EvidenceHatch(memory.desk, Signer(site.keyring), witness, memory.clock.now, log).routes(),
         *CertificateHatch(certificates.view).routes(),
+        *TraceHatch(Traces(out.accounts, site.reactor, memory.clock.now), log).routes(),
         *OperatorHatch(lambda: found_out(out.accounts)).routes(),
         *RouteHatch(out.routes).routes(),
         *DropHatch(bank.drops, log).routes(),

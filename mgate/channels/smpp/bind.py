@@ -7,7 +7,7 @@ that an operator asks for by throttling both stop new submits here, and leave th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred
@@ -15,7 +15,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClien
 
 from mgate.channels.smpp.dial import Dial, Links
 from mgate.channels.smpp.events import (
-    Arrival,
     Arrived,
     BindRefused,
     Bound,
@@ -30,15 +29,17 @@ from mgate.channels.smpp.events import (
 )
 from mgate.channels.smpp.hosts import Hosts
 from mgate.channels.smpp.link import Link
+from mgate.channels.smpp.owner import Owner, Results
 from mgate.channels.smpp.reconnect import STEADY, reconnect_wait
 from mgate.channels.smpp.session import Session
 from mgate.channels.smpp.signing import credentials_of
 from mgate.channels.smpp.standing import BindCounts, BindKind, BindState, BindStatus
 from mgate.channels.smpp.suspicion import GIVEN_UP_AFTER, SUSPECT_AFTER, Suspicion
 from mgate.channels.smpp.throttle import Throttle
+from mgate.channels.smpp.trace import Trace
 from mgate.config.tree import Sms
 from mgate.model.message import Outgoing, Secret
-from mgate.model.outcome import Accepted, NotWritten, Outcome, Uncertain
+from mgate.model.outcome import Accepted, NotWritten, Uncertain
 from mgate.telemetry import Event as Logged
 from mgate.telemetry import Log
 
@@ -46,24 +47,6 @@ _UNBIND_LIMIT: Final = 2.0
 _LOOK_EVERY: Final = 0.05
 _ACCOUNTS_OWN: Final = frozenset({Refusal.BAD_CREDENTIALS, Refusal.ALREADY_BOUND})
 """Refusals that say nothing about the host: another one would refuse as well."""
-
-Results = Sequence[tuple[Outgoing, Outcome]]
-
-
-class Owner(Protocol):
-    """The account, as its binds see it."""
-
-    def ended(self, results: Results) -> None:
-        """Attempts ended."""
-
-    def late(self, results: Results) -> None:
-        """Answers came after their time-out."""
-
-    def arrived(self, link: Link, arrivals: Sequence[Arrival]) -> None:
-        """Inbound PDUs wait for their answer."""
-
-    def changed(self) -> None:
-        """A bind opened, closed, was paused or resumed."""
 
 
 class Bind:
@@ -90,6 +73,7 @@ class Bind:
         self._chance = chance
         self._log = log
         self._link: Link | None = None
+        self._trace: Trace | None = None
         self._state = BindState.WAITING
         self._since = wall()
         self._paused = self._resting = self._stopping = self._over = self._barred = False
@@ -153,6 +137,17 @@ class Bind:
         """Write what was submitted."""
         if self._link is not None:
             self._link.flush()
+
+    def trace(self, trace: Trace | None) -> None:
+        """Show every PDU to this one from now on; None: to nobody."""
+        self._trace = trace
+        self._tap()
+
+    def _tap(self) -> None:
+        if self._link is not None:
+            name = f"{self.index}" if self._kind is not BindKind.RECEIVER else f"{self.index} receiver"
+            begun = self._link.session.framer.rest
+            self._link.tap = self._trace.tap(name, begun) if self._trace is not None else None
 
     def pause(self) -> None:
         """An administrator's wish: nothing more leaves; what was written is still answered."""
@@ -416,6 +411,7 @@ class Bind:
             profile=self._sms.profile,
         )
         self._link = Link(session, self._clock, self._heard, self._gone)
+        self._tap()
         return self._link
 
     def _wait(self, _attempts: int) -> float:

@@ -9,15 +9,17 @@ from typing import Final, NamedTuple
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 
-from mgate.channels.smpp.bind import Bind, Results
+from mgate.channels.smpp.bind import Bind
 from mgate.channels.smpp.events import Arrival
 from mgate.channels.smpp.hosts import Hosts
 from mgate.channels.smpp.link import Link
+from mgate.channels.smpp.owner import Results
 from mgate.channels.smpp.pdu import ESME_ROK, ESME_RX_T_APPN
 from mgate.channels.smpp.reception import Reception
 from mgate.channels.smpp.rendering import Rendering
 from mgate.channels.smpp.siblings import Siblings
 from mgate.channels.smpp.standing import BindKind, BindState, BindStatus
+from mgate.channels.smpp.trace import Trace
 from mgate.config.operators import Profile
 from mgate.config.tree import Sms
 from mgate.model.entry import Entry, Receipt
@@ -251,6 +253,11 @@ class SmppChannel(Channel):
         return self._new(index, BindKind.RECEIVER)
 
     # ---- how it stands ----
+
+    def trace(self, trace: Trace | None, bind: int | None = None) -> None:
+        """Show every PDU of one bind, or of all, to this one from now on; None: to nobody."""
+        for one in self._all():
+            one.trace(trace if bind in {None, one.index} else None)
 
     def status(self) -> Sequence[BindStatus]:
         """How every bind stands."""

@@ -56,6 +56,11 @@ class Framer:
         self._needed = 4
         self.fault: PduError | None = None
 
+    @property
+    def rest(self) -> bytes:
+        """What is here of a PDU that is not whole."""
+        return bytes(self._rest)
+
     def feed(self, data: bytes) -> list[Frame]:
         """The PDUs that `data` completes, in order. PduError at a length outside 16..65536: the stream is lost."""
         return [Frame(*fields) for fields in self.cut(data)]

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from mgate.channels.smpp.events import Arrival, Arrived, Close, Event
 from mgate.channels.smpp.pdu import ESME_ROK
 from mgate.channels.smpp.session import Session, SessionState
+from mgate.channels.smpp.trace import Tap
 from mgate.model.message import Outgoing
 from mgate.model.outcome import NotWritten
 
@@ -37,7 +38,8 @@ _SHORTEST_SLEEP: Final = 0.001
 class Link(Protocol):
     """One connection, from connect to its loss.
 
-    ``tell`` is given every event; ``gone`` comes last, once, with the reason and whether the end was orderly.
+    ``tell`` is given every event; ``gone`` comes last, once, with the reason and whether the end was orderly. ``tap``
+    is shown all that comes and goes, while somebody looks.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Link(Protocol):
         self._deaf = False
         self._end: Close | None = None
         self._over = False
+        self.tap: Tap | None = None
 
     @property
     def bound(self) -> bool:
@@ -112,6 +115,8 @@ class Link(Protocol):
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.tap is not None:
+            self.tap.heard(data)
         self._act(self.session.receive(data, self._clock.seconds()))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -164,6 +169,8 @@ class Link(Protocol):
     def _write(self) -> None:
         octets = self.session.take()
         if octets and self.transport is not None:
+            if self.tap is not None:
+                self.tap.said(octets)
             self.transport.write(octets)
 
     def _read_on(self, go: bool) -> None:

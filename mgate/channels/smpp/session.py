@@ -105,7 +105,7 @@ class Session(Generic[Token]):
         self._state = SessionState.CLOSED
         self._opened = False
         self._submits_leave = False
-        self._framer = Framer()
+        self.framer = Framer()
         self._next = first_sequence
         self._waiting: dict[int, Token] = {}
         self._tombstones: dict[int, Token] = {}
@@ -267,7 +267,7 @@ class Session(Generic[Token]):
             return []
         turn: Turn[Token] = Turn()
         try:
-            frames = self._framer.cut(data)
+            frames = self.framer.cut(data)
         except PduError as error:
             self._end(turn, str(error))
             return turn.events()
@@ -291,8 +291,8 @@ class Session(Generic[Token]):
                 self._response(turn, Frame(*fields))
             else:
                 self._request(turn, Frame(*fields))
-        if self._framer.fault is not None:
-            self._end(turn, str(self._framer.fault))
+        if self.framer.fault is not None:
+            self._end(turn, str(self.framer.fault))
         while self._expiries and waiting.keys().isdisjoint(self._expiries[0][1]):
             self._expiries.popleft()
         return turn.events()

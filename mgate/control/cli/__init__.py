@@ -15,11 +15,14 @@ from mgate.control.cli import (
     settings,
     sources,
     texts,
+    traces,
     webhooks,
 )
 from mgate.control.cli.root import main
 
 __all__ = ["main"]
+
+service.bind.add_command(traces.bind_trace)
 
 for command in (
     settings.init,

@@ -14,7 +14,7 @@ import grimp
 ROOT = Path(__file__).resolve().parents[3]
 
 # In this room pure cores and their coats live side by side; a module of it is one or the other.
-COATS = {"mgate.channels.smpp": {"bind", "channel", "dial", "hosts", "link", "suspicion", "throttle"}}
+COATS = {"mgate.channels.smpp": {"bind", "channel", "dial", "hosts", "link", "owner", "suspicion", "throttle"}}
 WHOLLY_PURE = {"mgate.model", "mgate.policy"}
 
 
