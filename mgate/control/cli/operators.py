@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import sys
+import time
+import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 from rich.table import Table
 
 from mgate.config import Config, read_profile
@@ -19,7 +23,9 @@ from mgate.control.cli.root import FAILED, common
 from mgate.control.operator_forms import operator_form
 from mgate.control.operator_views import OperatorRow, OperatorsView
 from mgate.control.operator_words import in_words
-from mgate.control.talk import NotReachable
+from mgate.control.probing import PROBES, Answered, proposals, settle
+from mgate.control.talk import Daemon, NotReachable
+from mgate.model.view import MessageView
 
 _LEARNT = {
     "pinned": "The profile says how ids pair: {pairing}.",
@@ -90,6 +96,54 @@ def operator_request_form(asked: Asked, name: str, host: str) -> None:
         asked.say({"account": name, "form": text})
     else:
         click.echo(text, nl=False)
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    id: str
+
+
+@operator.command("probe")
+@common
+@click.argument("name", metavar="NAME")
+@click.option("--to", metavar="NUMBER", required=True, help="A telephone of your own, with + and country code.")
+@click.option("--sender", metavar="SENDER", help="Who it is from; else the default_sender of [push.clients.local].")
+@click.option(
+    "--probe", "chosen", multiple=True, type=click.Choice([each.word for each in PROBES]), help="Only this one."
+)
+@click.option("--yes", is_flag=True, help="Send without asking, and ask nothing of the telephone either.")
+@click.option(
+    "--wait", "patience", type=click.IntRange(1, 3600), default=60, show_default=True, help="Seconds for each."
+)
+@click.pass_obj
+def operator_probe(
+    asked: Asked, name: str, to: str, sender: str | None, chosen: tuple[str, ...], yes: bool, patience: int
+) -> None:  # fmt: skip
+    """Send a few messages that you allow to a telephone of yours, and propose changes of the profile.
+
+    Each is a real message that costs what a message costs, and leaves as any other does. Nothing is changed.
+    """
+    account = _account(asked.tree(), name)
+    daemon = asked.daemon()
+    before = _found_out(daemon, name)
+    answered: list[Answered] = []
+    for each in (each for each in PROBES if not chosen or each.word in chosen):
+        if not yes and not click.confirm(f'Send "{each.text}" to {to}?', err=True):
+            continue
+        given = {"ref": f"probe-{uuid.uuid4()}", "to": to, "class": "service", "text": each.text, "tags": ["probe"]}
+        sent = daemon.post("/v1/messages", _Sent, given | ({"sender": sender} if sender else {}))
+        ask = partial(daemon.get, f"/v1/messages/{sent.id}", MessageView)
+        view = settle(ask, patience, time.monotonic, time.sleep)
+        asked.note(f"{each.word}: {view.state}" + (f" ({view.reason})" if view.reason else ""))
+        answered.append(Answered(each, view, None if yes else click.confirm(each.question, err=True)))
+    lines = proposals(account.route, answered, before, _found_out(daemon, name))
+    asked.say({"account": name, "sent": [each.view.id for each in answered], "proposals": lines}, *lines)
+    if answered and not lines:
+        asked.note(f"{account.profile.name}: nothing to change")
+
+
+def _found_out(daemon: Daemon, name: str) -> OperatorRow:
+    rows = daemon.get("/v1/operators", OperatorsView).operators
+    return next((row for row in rows if row.name == name), OperatorRow(name, "", "learning", "", 0, 0))
 
 
 def _account(config: Config, name: str) -> Sms:
