@@ -7,9 +7,11 @@ from typing import Final
 
 import msgspec
 
-from mgate.policy.guards.pumping import DAYS, HOUR, MOST_RANGES, Marks, Range, is_pumped, next_hour, range_of
+from mgate.policy.guards.pumping import DAYS, DIGITS, HOUR, MOST_RANGES, Marks, Range, is_pumped, next_hour, range_of
 
 _DAY: Final = 86_400.0
+_BEGIN: Final = DIGITS + 1
+"""Characters of a range, its plus sign among them: `range_of`, which costs a call."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class Watch:
         self._block_for = HOUR
         self._began = now
         self._hour = int(now // HOUR)
+        self._ends = (self._hour + 1) * HOUR
         self._codes: dict[str, int] = {}
         self._known: dict[str, Range] = {}
         self._alarmed: set[str] = set()
@@ -59,9 +62,9 @@ class Watch:
 
     def admit(self, e164: str, now: float) -> bool:
         """Count a code to this number; False, and nothing is counted, when its range is blocked."""
-        if not self._hour <= now / HOUR < self._hour + 1:
+        if now >= self._ends:
             self._turn(now)
-        name, counted = range_of(e164), self._codes
+        name, counted = e164[:_BEGIN], self._codes
         codes = counted.get(name, 0)
         if self.blocked and self._is_blocked(name, now):
             return False
@@ -93,7 +96,7 @@ class Watch:
 
     def go_on(self, kept: Kept, now: float) -> None:
         """Go on from what was put aside."""
-        self._began, self._hour = min(kept.began, now), kept.hour
+        self._began, self._hour, self._ends = min(kept.began, now), kept.hour, (kept.hour + 1) * HOUR
         self._codes = {name: codes for name, (codes, _) in kept.ranges.items() if codes}
         self._known = {name: Range(0, days) for name, (_, days) in kept.ranges.items() if len(days) == DAYS}
         self.blocked = dict(kept.blocked)
@@ -131,5 +134,5 @@ class Watch:
         self._known = next_hour(ranges, max(0, hour // 24 - self._hour // 24))
         self._codes = {}
         self._alarmed.clear()
-        self._hour = hour
+        self._hour, self._ends = hour, (hour + 1) * HOUR
         self.blocked = {name: until for name, until in self.blocked.items() if now < until}

@@ -22,7 +22,7 @@ class Memory(NamedTuple):
 
     Attributes:
         numbers, texts: cells (``counting``) by the number, and by the number and a text.
-        first: the print of the first text, 32 bits; as many as there are cells.
+        first: the print of a first text that is not counted yet, 32 bits, or 0; as many as there are cells.
     """
 
     numbers: Cells
@@ -42,7 +42,7 @@ def flood(memory: Memory, key: int, text: int, quarter: int, different: int, ide
 
     Args:
         key: of the number and what is counted apart, 64 bits that are as good as random.
-        text: the print of the text, 32 bits.
+        text: the print of the text, 32 bits; a print of 0, one of four thousand million, is not noted.
         quarter: of an hour (``counting.quarter``).
         different, identical: the limits, up to `counting.MOST`; 0 for none.
     """
@@ -58,8 +58,11 @@ def again(
 ) -> Flooded | None:  # fmt: skip
     """The rest of `flood`, of a number that had a message in this hour: ``found`` is what `admit` said of it."""
     numbers, texts, first = memory
-    if found == 2 and not count(texts, noted := _of_text(key, first[key & len(first) - 1]), quarter):
-        admit(texts, noted, quarter, MOST)
+    place = key & len(first) - 1
+    if found == 2 and first[place]:
+        noted, first[place] = _of_text(key, first[place]), 0
+        if not count(texts, noted, quarter):
+            admit(texts, noted, quarter, MOST)
     same = _of_text(key, text)
     if not found:
         if not count(texts, same, quarter):
