@@ -81,8 +81,9 @@ def facts_of(binds: Sequence[BindView], now: float, zone: ZoneInfo) -> Facts:
 
 
 def bank_zone(config: Config) -> str:
-    """The bank's own clock: of the reckoning, or of the routes, whichever says one."""
-    return next((zone for zone in (config.reckoning.time_zone, config.routing.time_zone) if zone != "UTC"), "UTC")
+    """The bank's own clock: of the guards, the reckoning or the routes, whichever says one; else UTC."""
+    said = (config.guards.time_zone, config.reckoning.time_zone, config.routing.time_zone)
+    return next((zone for zone in said if zone != "UTC"), "UTC")
 
 
 def _said(bind: BindView) -> str:

@@ -40,7 +40,7 @@ class Facts(NamedTuple):
     Attributes:
         zone: whose clock the times are read from.
         now: seconds since 1970.
-        quiet: the classes that have hours in which they may leave.
+        quiet: the classes that hours of their own or a pace may hold back.
         routes: every route; ``shut``: those of them that have no open bind now, each with what its binds say.
     """
 
@@ -129,7 +129,7 @@ def _wait(message: MessageView, facts: Facts, clock: _Clock) -> Iterator[str]:
     accepted = at(message.accepted_at)
     hour = at(message.not_before) if message.not_before else 0.0
     if hour > accepted:
-        either = "either the bank asked for that, or the quiet hours of its class did"
+        either = "either the bank asked for that, or the quiet hours or the pace of its class did"
         why = either if message.traffic in facts.quiet else "the bank asked for that"
         yield f"It was not to leave before {clock.bare(message.not_before)}: {why}."
     end = left or (at(message.ended_at) if message.ended_at else facts.now)

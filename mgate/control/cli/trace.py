@@ -26,7 +26,7 @@ _NOT_IN_A_NUMBER = re.compile(r"[\s().-]")
 @common
 @click.argument("wanted", metavar="ID|NUMBER")
 @click.option("--most", type=click.IntRange(1, 100), default=10, show_default=True, help="So many of a number at most.")
-@click.option("--time-zone", metavar="ZONE", default="", help="Whose clock; else [reckoning] or [routing] time_zone.")
+@click.option("--time-zone", metavar="ZONE", default="", help="Whose clock; else the time_zone of [guards].")
 @click.option("--steps", is_flag=True, help="Every step in a table, times in UTC, instead of sentences.")
 @click.pass_obj
 def trace(asked: Asked, wanted: str, most: int, time_zone: str, steps: bool) -> None:

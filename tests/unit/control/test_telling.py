@@ -129,7 +129,7 @@ def test_a_wait_before_the_first_try_is_told_with_what_the_record_does_not_keep(
     ("traffic", "why"),
     [
         ("otp", "the bank asked for that."),
-        ("marketing", "either the bank asked for that, or the quiet hours of its class did."),
+        ("marketing", "either the bank asked for that, or the quiet hours or the pace of its class did."),
     ],
 )
 def test_an_hour_that_it_may_not_leave_before_is_named_with_who_may_have_wished_it(traffic: str, why: str) -> None:
