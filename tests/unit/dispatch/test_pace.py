@@ -46,6 +46,20 @@ def test_bulk_keeps_four_fifths_of_the_rate_within_one_percent(rate: int) -> Non
     assert most_in(moments, 0.1) <= rate * 0.08 * 1.06 + 1
 
 
+def test_the_rate_is_the_accounts_over_all_its_binds_and_counted_in_pdus() -> None:
+    world = World((50, 50, 50), 100)
+    for _ in range(600):
+        world.stored(OTP, parts=2)
+    world.dispatcher.binds_changed(ROUTE)
+    for bind in (0, 1):  # whichever is up, the tokens are the same
+        world.run(2.0, 0.0025)
+        world.channel.drop(bind)
+    world.run(2.0, 0.0025)
+    moments = [moment for moment in world.channel.moments if moment >= 1]
+    assert abs(len(moments) - 500) <= 10
+    assert {outgoing.bind for outgoing in world.channel.written} == {0, 1, 2}
+
+
 def test_a_quiet_hour_is_no_right_to_a_burst() -> None:
     world = World((200,), 100)
     world.dispatcher.binds_changed(ROUTE)

@@ -89,7 +89,7 @@ class Way:
         protocol = protocolFactory.buildProtocol(None)  # type: ignore[arg-type]  # nobody looks at the address
         assert protocol is not None
         ours.protocol, theirs.protocol = protocol, self._operator.new_session()
-        theirs.protocol.makeConnection(theirs)  # type: ignore[arg-type]  # as much of a transport as is used
+        theirs.protocol.makeConnection(theirs)  # type: ignore[no-untyped-call]  # Twisted has no type for it
         protocol.makeConnection(ours)  # type: ignore[arg-type]  # the same
         return succeed(protocol)
 
