@@ -96,7 +96,7 @@ class Ledger:
         if after is not before and after in JOURNALLED:
             may = any(sibling.burned for sibling in siblings)
             corrects = "corrects" if before is State.NO_RECEIPT else ""
-            self.tell(siblings[0], JOURNALLED[after], corrects or row.reason, may=may)
+            self.tell(siblings[0], JOURNALLED[after], corrects or _reason(after, row, siblings), may=may)
         if after in ENDED:
             self.erase(row)
         if row.state is State.UNDELIVERED:
@@ -405,6 +405,15 @@ class Ledger:
 
 def _over(row: Row) -> bool:
     return row.state in ENDED and (row.newest is None or row.newest.fate is not Fate.OPEN)
+
+
+def _reason(state: State, row: Row, siblings: Sequence[Row]) -> str:
+    """Why the message stands so: the part that moved says it, unless it is another one that failed before it."""
+    if row.state is state or state is State.DELIVERED:
+        return row.reason
+    failed = [sibling for sibling in siblings if sibling.state is state]
+    failed += [sibling for sibling in siblings if sibling.state in ENDED and sibling.state is not State.DELIVERED]
+    return next((sibling.reason for sibling in failed if sibling.reason), row.reason)
 
 
 def _bearer(row: Row) -> str:

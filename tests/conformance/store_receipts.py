@@ -289,6 +289,14 @@ class ReceiptClaims(Played):
         player.hear("op-1-1")
         assert player.events(head) == ["accepted", "sent", "undelivered"]
 
+    def test_the_reason_of_a_failed_message_is_that_of_the_part_that_failed(self, player: Player) -> None:
+        """The last part to end told its own reason: a delivered one has none, and the bank read an empty word."""
+        head = player.sent(message(1, parts=3))
+        player.hear("op-1-2", told=Told.UNDELIVERED, reason="UNDELIV err:011")
+        player.hear("op-1-1", reason="DELIVRD")
+        player.hear("op-1-3")
+        assert player.record(head).journal[-1].reason == "UNDELIV err:011"
+
     @pytest.mark.parametrize("told", list(Told))
     def test_a_late_answer_and_its_receipt_leave_an_expired_part_as_it_is(self, player: Player, told: Told) -> None:
         head = player.leased(message(1, life=HOUR))
