@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 from rich.console import Console, RenderableType
 
-from mgate.config import Config, find_config, read
+from mgate.config import Config, ConfigError, find_config, read
+from mgate.config.hatch import hatch_of
 from mgate.control.talk import Daemon
 
 _WIDE: Final = 200
@@ -19,9 +20,14 @@ _WIDE: Final = 200
 
 @dataclass(slots=True)
 class Asked:
-    """What holds for every command: which configuration, and how to answer."""
+    """What holds for every command: which configuration, and how to answer.
+
+    Attributes:
+        socket: the admin socket, where somebody named it: then no configuration is read for it.
+    """
 
     config: str | None = None
+    socket: str | None = None
     as_json: bool = False
     _daemon: Daemon | None = None
 
@@ -29,14 +35,33 @@ class Asked:
         """The configuration."""
         return read(self.path())
 
+    def tree_if_right(self) -> Config | None:
+        """The configuration; None when it has a mistake, of which the daemon's own answer tells already."""
+        try:
+            return self.tree()
+        except ConfigError:
+            return None
+
     def path(self) -> Path:
         """Its file."""
         return find_config(self.config, os.environ)
 
     def daemon(self) -> Daemon:
-        """The daemon that this configuration is for."""
-        self._daemon = self._daemon or Daemon(self.tree().admin.socket)
+        """The daemon that this configuration is for. A mistake in the file is no reason not to look into one that runs
+        well by what the file was before."""
+        self._daemon = self._daemon or Daemon(self._admin())
         return self._daemon
+
+    def _admin(self) -> Path:
+        if self.socket is not None:
+            return Path(self.socket)
+        socket, mistakes = hatch_of(self.path())
+        if mistakes:
+            more = f" and {len(mistakes) - 1} more" if len(mistakes) > 1 else ""
+            self.note(
+                f"warning: {mistakes[0]}{more} (mgatectl config check); the daemon is asked at {socket} all the same"
+            )
+        return socket
 
     def leave(self) -> None:
         """The command is over."""

@@ -80,8 +80,10 @@ def facts_of(binds: Sequence[BindView], now: float, zone: ZoneInfo) -> Facts:
     return Facts(zone, now, _MAY_BE_QUIET, frozenset(of_route), shut)
 
 
-def bank_zone(config: Config) -> str:
+def bank_zone(config: Config | None) -> str:
     """The bank's own clock: of the guards, the reckoning or the routes, whichever says one; else UTC."""
+    if config is None:
+        return "UTC"
     said = (config.guards.time_zone, config.reckoning.time_zone, config.routing.time_zone)
     return next((zone for zone in said if zone != "UTC"), "UTC")
 

@@ -69,13 +69,18 @@ def _set_config(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.ensure_object(Asked).config = value
 
 
+def _set_socket(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.ensure_object(Asked).socket = value
+
+
 def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.ensure_object(Asked).as_json = True
 
 
 def common(command: _F) -> _F:
-    """--config and --json, which every command takes, before its name or after it."""
+    """--config, --socket and --json, which every command takes, before its name or after it."""
     config = click.option(
         "--config",
         metavar="FILE",
@@ -84,10 +89,18 @@ def common(command: _F) -> _F:
         callback=_set_config,
         help="The configuration; else $MGATE_CONFIG, else /etc/mgate/mgate.toml.",
     )
+    socket = click.option(
+        "--socket",
+        metavar="PATH",
+        type=click.Path(),
+        expose_value=False,
+        callback=_set_socket,
+        help="The daemon's admin socket; else the one that the configuration names.",
+    )
     as_json = click.option(
         "--json", is_flag=True, expose_value=False, callback=_set_json, help="Answer with one JSON object."
     )
-    return config(as_json(command))
+    return config(socket(as_json(command)))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

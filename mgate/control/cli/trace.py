@@ -31,7 +31,7 @@ _NOT_IN_A_NUMBER = re.compile(r"[\s().-]")
 @click.pass_obj
 def trace(asked: Asked, wanted: str, most: int, time_zone: str, steps: bool) -> None:
     """Tell the story of a message in words that can be read to a customer, or of the newest messages to a number."""
-    zone = _zone(time_zone or bank_zone(asked.tree()))
+    zone = _zone(time_zone or bank_zone(asked.tree_if_right()))
     if read_id(wanted) is not None:
         views = [asked.daemon().get(f"/v1/messages/{wanted.lower()}", MessageView)]
         more = False

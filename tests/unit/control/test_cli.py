@@ -230,6 +230,29 @@ def test_without_a_configuration_the_sentence_names_the_file(shell: Shell) -> No
     assert f"{shell.config}: cannot be read: No such file or directory" in result.stderr
 
 
+@pytest.mark.parametrize("mistake", ["rate = -1", "no toml at all", '[sms.op-a\nhost = "x"', "[log]\nlevel = 3"])
+def test_a_mistake_in_the_file_does_not_hide_a_daemon_that_runs_well(shell: Shell, door: Door, mistake: str) -> None:
+    with shell.config.open("a") as file:
+        file.write(f"\n{mistake}\n")
+    for command in (("status",), ("queue",), ("feeds",), ("bind", "list"), ("bind", "pause", "sms:op-a")):
+        result = shell.run(*command)
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout
+        (warning,) = result.stderr.splitlines()
+        assert warning.startswith(f"warning: {shell.config}: ")
+        assert "mgatectl config check" in warning
+    assert shell.json("status")["alarms"] == ["disk_low"]
+
+
+def test_a_daemon_can_be_asked_by_its_socket_alone(shell: Shell, door: Door) -> None:
+    socket = str(shell.folder / "i" / "run" / "admin.sock")
+    shell.config.unlink()
+    for place in (("--socket", socket, "status"), ("status", "--socket", socket)):
+        result = shell.run(*place)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "disk_low" in result.stdout
+
+
 def test_status_shows_the_daemon_at_a_glance(shell: Shell, door: Door) -> None:
     shown = shell.run("status").stdout
     for words in (
