@@ -17,6 +17,7 @@ from mgate.config.drops import Drop
 from mgate.config.guards import GUARDS_OF_CLASS, Guards, Texts
 from mgate.config.kinds import Plain
 from mgate.config.mtls import PushMtls
+from mgate.config.paces import Pace
 from mgate.config.reading import sections_of
 from mgate.config.reckoning import Reckoning
 from mgate.config.routes import Quality, Route, Routing
@@ -63,6 +64,7 @@ _LIVE: Final[dict[type[msgspec.Struct], dict[str, When]]] = {
     Routing: dict.fromkeys(kinds_of(Routing), When.AT_ONCE),
     Route: dict.fromkeys(kinds_of(Route), When.AT_ONCE),
     Quality: dict.fromkeys(kinds_of(Quality), When.AT_ONCE),
+    Pace: dict.fromkeys(kinds_of(Pace), When.AT_ONCE),
     Guards: dict.fromkeys(set(kinds_of(Guards)) - {"numbers"}, When.AT_ONCE),
     **{struct: dict.fromkeys(kinds_of(struct), When.AT_ONCE) for struct in GUARDS_OF_CLASS.values()},
     Texts: dict.fromkeys(kinds_of(Texts), When.AT_ONCE),
@@ -137,6 +139,7 @@ def taken_up(running: Config, wanted: Config) -> Config:
         routing=wanted.routing,
         routes=wanted.routes,
         quality=wanted.quality,
+        paces=wanted.paces,
         guards=msgspec.structs.replace(wanted.guards, numbers=running.guards.numbers),
         texts=wanted.texts,
         sources=wanted.sources,
@@ -158,7 +161,7 @@ def _within(name: str, before: msgspec.Struct, after: msgspec.Struct, config: Co
 
 def _coming_or_going(struct: msgspec.Struct, running: Config, wanted: Config) -> When:
     """A client's socket stands in the folder that needs a restart, when it is to be another."""
-    if isinstance(struct, CoreSource | SourceCall | Drop | Route | Sms | Tls | Webhook):
+    if isinstance(struct, CoreSource | SourceCall | Drop | Pace | Route | Sms | Tls | Webhook):
         return When.AT_ONCE
     if isinstance(struct, PushClient) and running.push.folder == wanted.push.folder:
         return When.AT_ONCE

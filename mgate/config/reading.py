@@ -12,6 +12,7 @@ import msgspec
 
 from mgate.config import drops as files
 from mgate.config import guards as held
+from mgate.config import paces as slow
 from mgate.config import routes as ways
 from mgate.config import sources as core
 from mgate.config import webhooks as hooks
@@ -22,6 +23,7 @@ from mgate.config.mistakes import ConfigError
 from mgate.config.mtls import Known, PushMtls, mistakes_of
 from mgate.config.operator_reading import account_settings, beyond, mistakes_in, read_profile
 from mgate.config.operators import GENERIC
+from mgate.config.paces import Pace
 from mgate.config.reckoning import Reckoning
 from mgate.config.routes import Quality, Route, Routing
 from mgate.config.sections import Sections, default_of, kinds_of
@@ -56,7 +58,7 @@ SOCKET_PATH_BYTES: Final = 107
 
 _SECTIONS: Final = (
     "instance", "keys", "spool", "retention", "push", "admin", "metrics", "tls", "sms", "routing", "routes",
-    "quality", "guards", "texts", "sources", "drops", "webhooks", "reckoning",
+    "quality", "paces", "guards", "texts", "sources", "drops", "webhooks", "reckoning",
     "log",
 )  # fmt: skip
 
@@ -122,10 +124,7 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield f"tls.{identity.name}", identity
     for account in config.sms:
         yield f"sms.{account.name}", account
-    yield "routing", config.routing
-    for route in config.routes:
-        yield f"routes.{route.name}", route
-    yield "quality", config.quality
+    yield from _of_routes(config)
     yield "guards", config.guards
     for word in GUARDS_OF_CLASS:
         yield f"guards.{word}", getattr(config.guards, word)
@@ -140,6 +139,15 @@ def sections_of(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
         yield f"webhooks.{webhook.name}", webhook
     yield "reckoning", config.reckoning
     yield "log", config.log
+
+
+def _of_routes(config: Config) -> Iterator[tuple[str, msgspec.Struct]]:
+    yield "routing", config.routing
+    for route in config.routes:
+        yield f"routes.{route.name}", route
+    yield "quality", config.quality
+    for pace in config.paces:
+        yield f"paces.{pace.name}", pace
 
 
 class _Reading(Sections):
@@ -164,6 +172,7 @@ class _Reading(Sections):
         routing = self._section(Routing, "routing", tables.get("routing", {}))
         routes = self._routes(tables.get("routes", {}))
         quality = self._section(Quality, "quality", tables.get("quality", {}))
+        paces = self._paces(tables.get("paces", {}))
         guards, texts = self._guards(tables.get("guards", {})), self._section(Texts, "texts", tables.get("texts", {}))
         sources = self._sources(tables.get("sources", {}))
         drops = self._drops(tables.get("drops", {}))
@@ -192,6 +201,7 @@ class _Reading(Sections):
             routing=routing,
             routes=routes,
             quality=quality,
+            paces=paces,
             guards=guards,
             texts=texts,
             sources=sources,
@@ -237,7 +247,8 @@ class _Reading(Sections):
             self._wrong(*found)
         clients_of = [*taken, *(drop.name for drop in config.drops)]
         of_routes = ways.mistakes_of(config.routes, config.quality, config.sms, clients_of)
-        for amiss in (*of_routes, *held.mistakes_of(config.guards)):
+        of_paces = slow.mistakes_of(config.paces, clients_of)
+        for amiss in (*of_routes, *of_paces, *held.mistakes_of(config.guards)):
             self._wrong(*amiss)
         by_name = {each.name: each for each in config.tls}
         for odd in hooks.mistakes_of(config.webhooks, clients_of, by_name, config.spool.journal_days):
@@ -343,6 +354,11 @@ class _Reading(Sections):
         }  # fmt: skip
         whole = self._section(Guards, "guards", given, tuple(GUARDS_OF_CLASS))
         return None if whole is None or None in read.values() else msgspec.structs.replace(whole, **read)
+
+    def _paces(self, tables: object) -> tuple[Pace, ...]:
+        found = self._named("paces", tables)
+        read = [self._section(Pace, f"paces.{name}", table, name=name) for name, table in found.items()]
+        return tuple(pace for pace in read if pace is not None)
 
     def _webhooks(self, tables: object) -> tuple[Webhook, ...]:
         found = self._named("webhooks", tables)

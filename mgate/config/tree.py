@@ -31,6 +31,7 @@ from mgate.config.kinds import (
 from mgate.config.mtls import CertificateNames, PushMtls
 from mgate.config.operator_reading import ProfileFile
 from mgate.config.operators import GENERIC, Profile
+from mgate.config.paces import Pace
 from mgate.config.reckoning import Reckoning
 from mgate.config.routes import Quality, Route, Routing
 from mgate.config.sources import CoreSource
@@ -234,6 +235,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         tls: who we are, and whom we believe, by name.
         sms: the operator accounts.
         routing, routes: by which accounts which messages leave; quality: when an account is worse than bearable.
+        paces: how fast messages of one kind may leave.
         guards: what may not leave, or not now; texts: in which letters messages leave.
         sources: the databases that messages are taken from.
         drops: folders that files of messages are taken from.
@@ -254,6 +256,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing = Routing()
     routes: tuple[Route, ...] = ()
     quality: Quality = Quality()
+    paces: tuple[Pace, ...] = ()
     guards: Guards = Guards()
     texts: Texts = Texts()
     sources: tuple[CoreSource, ...] = ()

@@ -24,6 +24,7 @@ from mgate.daemon.routes import RouteRoom
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.daemon.sources import Sources
 from mgate.daemon.waysback import WaysBack
+from mgate.intake.paces import Paced
 from mgate.telemetry import Event, Level, Log
 
 
@@ -43,6 +44,7 @@ class Rooms(NamedTuple):
     sources: Sources
     ways_back: WaysBack
     guards: GuardRoom
+    paced: Paced
 
 
 class Reload:
@@ -141,6 +143,7 @@ class Reload:
         for route in sorted(running - {sms.route for sms in config.sms}):
             rooms.operators.end(route)
         rooms.guards.apply(config)
+        rooms.paced.apply(config.paces)
         rooms.sources.apply(config)
         rooms.ways_back.apply(config)
         yield from self._sockets(before, config)

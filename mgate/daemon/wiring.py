@@ -67,6 +67,7 @@ from mgate.intake import client as intake
 from mgate.intake.acceptance import Acceptance
 from mgate.intake.codes import Code
 from mgate.intake.gathering import Gathering
+from mgate.intake.paces import Paced
 from mgate.intake.preview import TextRules
 from mgate.intake.push import PushApi
 from mgate.model.message import IdSource, Secret
@@ -133,6 +134,7 @@ class Bank:
     """Every way by which the bank hands messages in and hears what became of them. ``connect`` opens a database."""
 
     guards: GuardRoom
+    paced: Paced
     doors: Doors
     gate: Gate
     drops: Drops
@@ -219,7 +221,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
     keeping = lambda wanted: _keep(memory.keeper, wanted)  # noqa: E731  # one line of wiring
     rooms = Rooms(
         out.operators, out.routes, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
-        bank.sources, bank.ways_back, bank.guards,
+        bank.sources, bank.ways_back, bank.guards, bank.paced,
     )  # fmt: skip
     reload = Reload(config, rooms, log)
     inlets = Inlets(bank.doors, bank.gate)
@@ -317,8 +319,8 @@ def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, ide
     """Every way by which the bank hands messages in and hears what became of them."""
     config, log, telemetry, reactor, wall = site.config, site.log, site.telemetry, site.reactor, memory.clock.now
     guards = GuardRoom(config, Tags(site.keyring).counting_key, reactor, wall, telemetry, log)
-    behind = Acceptance(memory.front, memory.sealing, dispatcher, wall, brake.why_not)
-    acceptance = guards.guarded(behind, memory.desk)
+    paced = Paced(Acceptance(memory.front, memory.sealing, dispatcher, wall, brake.why_not), config.paces, wall)
+    acceptance = guards.guarded(paced, memory.desk)
     doors = _doors(site, memory, acceptance, guards.guards)
     gate = Gate(config.push, doors.by_client, identities.get, reactor, telemetry.tls, log)
     folders = Surroundings(acceptance, memory.desk, memory.feeds, memory.journal, wall, reactor, telemetry, log)
@@ -327,7 +329,8 @@ def _bank(site: _Site, memory: Memory, dispatcher: Dispatcher, brake: Brake, ide
     around = Around(connect, acceptance, memory.desk, bridge, brake.why_not, wall, reactor, telemetry, log)
     ground = Ground(memory.feeds, memory.journal, memory.front, wall, reactor, telemetry, log)
     ways_back = WaysBack(config, ground, connect, bridge, identities)
-    return Bank(guards, doors, gate, Drops(config, folders), bridge, connect, Sources(config, around), ways_back)
+    sources = Sources(config, around)
+    return Bank(guards, paced, doors, gate, Drops(config, folders), bridge, connect, sources, ways_back)
 
 
 def _doors(site: _Site, memory: Memory, acceptance: Acceptor, texts: TextRules) -> Doors:
