@@ -75,12 +75,17 @@ class IdForms:
             self._recent.clear()
 
 
+_AT: Final = {Pairing.SAME: 0, Pairing.DECIMAL_THEN_HEX: 1, Pairing.HEX_THEN_DECIMAL: 2}
+
+
 def narrowed(forms: tuple[str, ...], pairing: Pairing) -> tuple[str, ...]:
-    """The form that the pairing leaves; all of them, when they are not those of one id (text and TLV may differ)."""
+    """The form that the pairing leaves; all of them, when they are not those of one id (text and TLV may differ).
+
+    A decimal id of two digits and more has three forms, one with letters two; so that many are of the first id alone.
+    """
     same, count = forms[0] if forms else "", len(forms)
-    if count == 3 and same.isdecimal() and forms[2] == format(int(same), "x"):
-        at = 0 if pairing is Pairing.SAME else 1 if pairing is Pairing.DECIMAL_THEN_HEX else 2
-        return forms[at : at + 1]
-    if count == 2 and is_hex(same) and not same.isdecimal() and forms[1] == str(int(same, 16)):
+    if count == 3 and len(same) > 1 and same.isdecimal():
+        return (forms[_AT[pairing]],)
+    if count == 2 and not same.isdecimal() and is_hex(same):
         return forms[1:] if pairing is Pairing.DECIMAL_THEN_HEX else forms[:1]
     return forms
