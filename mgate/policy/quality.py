@@ -149,7 +149,8 @@ def judged(health: Health, marks: Marks, now: float) -> Health:
             return health._replace(phase=Phase.TRIAL, since=now, slices=()) if now >= health.until else health
         case Phase.TRIAL:
             enough = sum(each.sent for each in health.slices) >= marks.least or now >= health.since + marks.window
-            return health._replace(phase=Phase.WAITING, until=now + marks.in_time) if enough else health
+            until = now + marks.in_time + marks.window / SLICES  # so that the slice of the last part is over as well
+            return health._replace(phase=Phase.WAITING, until=until) if enough else health
         case Phase.WAITING:
             return _verdict(health, marks, now) if now >= health.until else health
         case _:
@@ -164,8 +165,8 @@ def settled(health: Health, marks: Marks, now: float) -> Sums:
 
 
 def _verdict(health: Health, marks: Marks, now: float) -> Health:
-    """After a trial: nothing but its parts was counted, and all of them have had their time."""
-    fault = _fault(health, _summed(health.slices), marks._replace(least=1))
+    """After a trial: its parts have had their time, and what was sent before it is not counted."""
+    fault = _fault(health, settled(health, marks, now), marks._replace(least=1))
     return _well(health) if fault is None else _resting(health, fault, marks, now)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,22 @@ def test_the_register_of_a_profile_bars_its_account(tmp_path: Path, reads: Reads
     found = decide(table_of(config.routing, config.routes, config.sms), OTP, {}, 0.0)
     assert [choice.route for choice in found.choices] == ["sms:op-a"]
     assert found.barred == (("sms:op-b", Barred.CLASS),)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ('sender = "Other"', Barred.SENDER),
+        ('sender = "ExampleBank"\nclasses = ["service"]', Barred.CLASS),
+        ('sender = "ExampleBank"\nuntil = 2026-01-01', Barred.ENDED),
+        ('sender = "ExampleBank"\ntexts = ["Code *"]', Barred.TEXT),
+    ],
+)
+def test_every_word_of_a_register_is_one_of_routing(tmp_path: Path, reads: Reads, entry: str, why: Barred) -> None:
+    (tmp_path / "x.toml").write_text(f"[[senders]]\n{entry}\n")
+    config = reads("", ACCOUNTS + 'profile = "x.toml"\n')
+    found = decide(table_of(config.routing, config.routes, config.sms), OTP._replace(day=date(2026, 11, 23)), {}, 0.0)
+    assert found.barred == (("sms:op-b", why),)
 
 
 def test_a_rule_whose_accounts_wait_for_a_restart_is_as_if_it_were_not_there(reads: Reads) -> None:

@@ -124,6 +124,21 @@ def test_a_trial_without_traffic_ends_and_nothing_speaks_against_the_route() -> 
     assert judged(waiting, MARKS, waiting.until).phase is Phase.WELL
 
 
+def test_a_trial_is_not_judged_by_what_was_sent_after_it() -> None:
+    trial = Health((), Phase.TRIAL, since=1000.0, tells=True, fault=Fault.SLOW)
+    tried = fed(trial, [Fed(1001.0, sent=20), Fed(1001.0, delivered=19, took=1.0)], MARKS, 1002.0)
+    waiting = judged(tried, MARKS, 1002.0)
+    # Where there is no other account its messages go on all the time.
+    after = fed(waiting, [Fed(waiting.until - 1.0, sent=500)], MARKS, waiting.until)
+    assert judged(after, MARKS, waiting.until).phase is Phase.WELL
+
+
+def test_a_trial_that_brings_nothing_fails_even_when_it_was_over_at_once() -> None:
+    trial = Health((), Phase.TRIAL, since=1000.0, tells=True, fault=Fault.SLOW)
+    waiting = judged(fed(trial, [Fed(1001.0, sent=20)], MARKS, 1001.0), MARKS, 1001.0)
+    assert judged(waiting, MARKS, waiting.until).phase is Phase.RESTING
+
+
 def test_a_delivery_of_before_the_trial_does_not_speak_for_it() -> None:
     health = Health((), Phase.TRIAL, since=1000.0, tells=True)
     assert fed(health, [Fed(999.0, delivered=50, took=1.0)], MARKS, 1000.0).slices == ()
