@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from rich.table import Table
 from rich.text import Text
@@ -38,15 +39,26 @@ def simulated_tables(done: Simulated) -> list[Table]:
     for each in done.sums:
         cost = f"{each.cost} {each.currency}" if each.currency else ""
         put(sums, each.route, _rule(each.rule), str(each.messages), str(each.parts), cost, str(each.unpriced or ""))
-    put(sums, "together", "", str(done.rows - done.nowhere), str(sum(each.parts for each in done.sums)), "", "")
+    parts = sum(each.parts for each in done.sums)
+    put(sums, "together", "", str(done.rows - done.nowhere), str(parts), _whole_cost(done), "")
     if done.nowhere:
         put(sums, Text("nowhere", "red"), "", str(done.nowhere), "", "", "")
     tables = [sums]
-    if done.shown:
-        tables.append(_rows(done.shown))
+    routed = [row for row in done.shown if row.route]
+    if routed:
+        tables.append(_rows(routed))
     if done.lost:
         tables.append(_lost(done.lost))
     return tables
+
+
+def _whole_cost(done: Simulated) -> str:
+    """The cost of all, currency by currency."""
+    whole: dict[str, Decimal] = {}
+    for each in done.sums:
+        if each.currency:
+            whole[each.currency] = whole.get(each.currency, Decimal()) + Decimal(each.cost)
+    return ", ".join(f"{cost:f} {currency}" for currency, cost in sorted(whole.items()))
 
 
 def _rule(name: str) -> str:

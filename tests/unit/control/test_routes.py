@@ -196,7 +196,7 @@ def test_simulate_sums_parts_and_cost_by_route_and_rule(run: Run, shell: Shell) 
     for line in (
         "sms:op-a [routes.rest] 2 3 0.042 BYN",
         "sms:op-a [routes.abroad] 1 1 0.09 BYN",
-        "together 3 4",
+        "together 3 4 0.132 BYN",
         "nowhere 2",
     ):
         assert line in shown
