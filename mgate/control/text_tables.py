@@ -20,8 +20,8 @@ def preview_lines(view: PreviewView) -> Iterator[str]:
         use = "leaves so" if view.other.leaves_so else "would be"
         yield f"by the table {view.other.table} it {use}: {_air(view.other)}"
         yield view.other.text
-    if view.error:
-        yield f"refused: {view.detail} ({view.error})"
+    if view.refused_as:
+        yield f"refused: {view.why} ({view.refused_as})"
 
 
 def _air(view: PreviewView | OtherView) -> str:

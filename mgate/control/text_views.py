@@ -27,7 +27,7 @@ class OtherView(msgspec.Struct, frozen=True):
 
 
 class PreviewView(msgspec.Struct, frozen=True):
-    """A text on the air; ``error``: the code by which a guard would refuse it."""
+    """A text on the air; ``refused_as``: the code by which a guard would refuse it."""
 
     alphabet: str
     parts: int
@@ -36,5 +36,5 @@ class PreviewView(msgspec.Struct, frozen=True):
     left: int
     forced: tuple[ForcedView, ...] = ()
     other: OtherView | None = None
-    error: str = ""
-    detail: str = ""
+    refused_as: str = ""
+    why: str = ""

@@ -64,13 +64,13 @@ class PreviewView(AirView, frozen=True):
     Attributes:
         forced: the characters that ask for UCS-2, each once; the first twenty.
         other: by the table that was asked for, or that of the class; absent where there is none, or nothing changes.
-        error, detail: the code that a guard of the class would refuse it by, and why; empty where none would.
+        refused_as, why: the code by which a guard of the class would refuse it; empty where none would.
     """
 
     forced: tuple[ForcedView, ...] = ()
     other: OtherView | None = None
-    error: str = ""
-    detail: str = ""
+    refused_as: str = ""
+    why: str = ""
 
 
 class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,8 +94,8 @@ def look(body: bytes, rules: TextRules) -> PreviewView | Refusal:
         *_air(told),
         forced=tuple(ForcedView(*each) for each in told.forced),
         other=_other(asked, rules.table(traffic)),
-        error=refused.code if refused else "",
-        detail=refused.detail if refused else "",
+        refused_as=refused.code if refused else "",
+        why=refused.detail if refused else "",
     )
 
 

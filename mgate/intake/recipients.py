@@ -12,9 +12,9 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ANY: Final = "*"
-_TELLS: Final = 10
-"""The plus sign and so many digits, less one, tell the country and the zone."""
-_REMEMBERED: Final = 8_192
+_TELLS: Final = 9
+"""The plus sign and eight digits tell the country and the zone: one entry alone of the library's tables is longer."""
+_REMEMBERED: Final = 32_768
 
 
 class Countries:

@@ -31,11 +31,11 @@ _FOREIGN: Final = 0xFF  # in neither table
 _FROM_ASCII: Final = bytes(_CODE.get(chr(n), _FOREIGN) for n in range(256))
 # Python's quick encoder wants U+0000 to be code 0, which is the commercial at: that goes by way of 0x80.
 _AT: Final = _EXTENDED
+_MARKED_AT: Final = bytes((_AT,))
 _LETTERS: Final = {code or _AT: c for c, code in _CODE.items()} | {0: "\0"}
 _FROM_LETTER: Final = codecs.charmap_build("".join(_LETTERS.get(n, "\ufffe") for n in range(256)))
 _GSM_TEXT: Final = re.compile("[" + "".join(map(re.escape, _CODE)) + "]*")
-_MARKED: Final = re.compile(rb"[\x80-\xff]")
-_PAIRS: Final = {bytes((n,)): bytes((_ESCAPE, n ^ _EXTENDED)) for n in range(256)} | {bytes((_AT,)): b"\0"}
+_PAIRS: Final = tuple((bytes((_EXTENDED | n,)), bytes((_ESCAPE, n))) for n in _EXTENSION.values())
 _AFTER_ESCAPE: Final = {_BASIC[n]: c for c, n in _EXTENSION.items()} | {"\x1b": " "}
 _ESCAPED: Final = re.compile("\x1b(.?)", re.DOTALL)
 
@@ -136,11 +136,10 @@ def _encoded(text: str) -> tuple[Alphabet, bytes]:
         octets = codecs.charmap_encode(text, "strict", _FROM_LETTER)[0]
         if octets.isascii():
             return _GSM7, octets
-    return _GSM7, _MARKED.sub(_pair, octets)
-
-
-def _pair(marked: re.Match[bytes]) -> bytes:
-    return _PAIRS[marked[0]]
+    octets = octets.replace(_MARKED_AT, b"\0")
+    for marked, pair in _PAIRS:
+        octets = octets.replace(marked, pair)
+    return _GSM7, octets
 
 
 def _parts(text: str, alphabet: Alphabet, octets: bytes) -> list[bytes]:

@@ -40,7 +40,7 @@ def text_preview(asked: Asked, words: str | None, traffic: str, table: str | Non
     given: dict[str, object] = {"text": words, "class": traffic, **({"table": table} if table else {})}
     view = asked.daemon().post("/v1/preview", PreviewView, given)
     asked.say(view, *preview_lines(view), *([forced_table(view.forced)] if view.forced else []))
-    if view.error:
+    if view.refused_as:
         sys.exit(FAILED)
 
 

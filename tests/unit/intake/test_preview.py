@@ -60,7 +60,7 @@ def test_another_table_can_be_tried() -> None:
 def test_what_a_guard_would_refuse_is_told() -> None:
     told = looked(text="see https://evil.example")
     assert isinstance(told, PreviewView)
-    assert told.error == "link_not_allowed"
+    assert told.refused_as == "link_not_allowed"
 
 
 @pytest.mark.parametrize(
