@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mgate.config.tls import Tls
 from mgate.net.tls import Copies, Identity, Seen, Word
-from mgate.net.tls.files import read_material
+from mgate.net.tls.files import Problem
 from mgate.telemetry import Event, Log, TlsNumbers
 
 QUIET: Final = 60.0
@@ -72,9 +72,10 @@ class Identities:
         """The end: leave no copy behind."""
         self._copies.clear()
 
-    def look_over(self, sections: Sequence[Tls]) -> list[str]:
+    def look_over(self, sections: Sequence[Tls]) -> list[tuple[Tls, Problem]]:
         """What would be wrong with these sections, of which nothing is taken up."""
-        return [str(problem) for tls in sections for problem in read_material(tls, self._wall()).problems]
+        looked = ((tls, Identity(tls, self._reactor, self._wall, self._refused)) for tls in sections)
+        return [(tls, problem) for tls, identity in looked for problem in identity.problems]
 
     def _new(self, tls: Tls) -> Identity:
         return Identity(tls, self._reactor, self._wall, self._refused, self._copies)

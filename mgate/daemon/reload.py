@@ -24,8 +24,9 @@ from mgate.daemon.routes import RouteRoom
 from mgate.daemon.sockets import SocketError, check, settle
 from mgate.daemon.sources import Sources
 from mgate.daemon.waysback import WaysBack
+from mgate.daemon.webhooks import secret_in
 from mgate.intake.paces import Paced
-from mgate.telemetry import Event, Level, Log
+from mgate.telemetry import Alarm, Event, Level, Log, Telemetry
 
 
 class Rooms(NamedTuple):
@@ -54,24 +55,26 @@ class Reload:
         config: by which the daemon runs: the file as it was read, but for what needs a restart.
     """
 
-    def __init__(self, config: Config, rooms: Rooms, log: Log) -> None:
+    def __init__(self, config: Config, rooms: Rooms, log: Log, telemetry: Telemetry) -> None:
         self.config = config
         self._rooms = rooms
         self._log = log
+        self._telemetry = telemetry
 
     def reload(self, dry_run: bool) -> ReloadView:
         """Read the file again and take up what differs; ``dry_run`` only says what would be done."""
         try:
             wanted = read(self.config.file)
         except ConfigError as error:
-            return self._refuse(error.mistakes)
+            return self._refuse(error.mistakes, dry_run)
         if mistakes := list(self._unusable(wanted)):
-            return self._refuse(mistakes)
+            return self._refuse(mistakes, dry_run)
         changes = [*differences(self.config, wanted), *self._passwords(wanted)]
         if dry_run:
-            problems = tuple(self._rooms.identities.look_over(wanted.tls))
+            problems = tuple(str(problem) for _, problem in self._rooms.identities.look_over(wanted.tls))
         else:
             problems = tuple(self._take_up(taken_up(self.config, wanted), changes))
+            self._sound(refused=False)
         return ReloadView(
             str(self.config.file),
             not dry_run,
@@ -80,11 +83,21 @@ class Reload:
             problems,
         )
 
-    def _refuse(self, mistakes: Sequence[Mistake]) -> ReloadView:
+    def _refuse(self, mistakes: Sequence[Mistake], dry_run: bool) -> ReloadView:
         for mistake in mistakes:
             self._log(Event.CONFIG_REFUSED, path=str(mistake.file), detail=str(mistake))
+        if not dry_run:
+            self._sound(refused=True)
+            # Nothing is taken up, but what is wrong with an identity's files is told now, not within the minute.
+            self._rooms.certificates.look()
         shown = tuple(MistakeView(each.section, each.key, each.problem) for each in mistakes)
         return ReloadView(str(self.config.file), False, shown, (), ())
+
+    def _sound(self, refused: bool) -> None:
+        """Until a file is taken up, the daemon runs by one that is not there any more: the next start would fail."""
+        if self._telemetry.sound(Alarm.CONFIG_REFUSED, refused):
+            event = Event.ALARM_RAISED if refused else Event.ALARM_CLEARED
+            self._log(event, alarm=Alarm.CONFIG_REFUSED.value, detail=str(self.config.file))
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 
@@ -103,6 +116,17 @@ class Reload:
             except OSError as error:
                 why = error.strerror or str(error)
                 yield Mistake(wanted.file, f"sms.{sms.name}", "password_file", f"{sms.password_file}: {why}")
+        for webhook in wanted.webhooks:
+            try:
+                secret_in(webhook.secret_file)
+            except (OSError, ValueError) as error:
+                why = f"{webhook.secret_file}: {getattr(error, 'strerror', None) or error}"
+                yield Mistake(wanted.file, f"webhooks.{webhook.name}", "secret_file", why)
+        for tls, problem in self._rooms.identities.look_over(wanted.tls):
+            # What only the clock makes wrong can be used, for what it is worth; it is told beside what was taken up.
+            if not problem.dated:
+                key, _, text = str(problem).removeprefix(f"[tls.{tls.name}]").partition(": ")
+                yield Mistake(wanted.file, f"tls.{tls.name}", key.strip(), text)
 
     def _passwords(self, wanted: Config) -> Iterator[Change]:
         """Passwords that are others now, in files of the same name."""

@@ -223,7 +223,7 @@ def build(config: Config, log: Log, telemetry: Telemetry, keyring: Keyring, reac
         out.operators, out.routes, bank.doors, disk, brake, keeping, bank.drops, identities, bank.gate, certificates,
         bank.sources, bank.ways_back, bank.guards, bank.paced,
     )  # fmt: skip
-    reload = Reload(config, rooms, log)
+    reload = Reload(config, rooms, log, telemetry)
     inlets = Inlets(bank.doors, bank.gate)
     board = Board(
         reload, telemetry, memory.far, memory.survey, dispatcher, out.accounts, inlets, disk, memory.ears,

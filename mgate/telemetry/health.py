@@ -20,6 +20,7 @@ class Alarm(Enum):
     IMPOSSIBLE_CHANGE = "impossible_change"
     KEYRING_MENDED = "keyring_mended"
     CLOCK_SET_BACK = "clock_set_back"
+    CONFIG_REFUSED = "config_refused"
     TLS_FILES = "tls_files"
     CERTIFICATE_ENDS = "certificate_ends"
     SENDER_ENDS = "sender_ends"

@@ -39,6 +39,15 @@ def bind_of(house: House, index: int = 0) -> dict[str, Any]:
     return next(bind for bind in house.binds() if bind["bind"] == index)
 
 
+def alarms(house: House) -> list[str]:
+    """As mgatectl shows them."""
+    run = house.mgatectl("status", "--json")
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)["alarms"]
+    assert isinstance(found, list)
+    return found
+
+
 # ---- what stays ------------------------------------------------------------------------------------------------------
 
 
@@ -68,6 +77,33 @@ def test_a_file_with_mistakes_changes_nothing_and_says_all_of_them(house: House)
     assert bind_of(house)["rate"] == 50
     assert house.push("on").status == 202
     assert binds_made(house) == 1
+    # mgatectl still finds the daemon, which says that its file was refused, until one is taken up.
+    assert alarms(house) == ["config_refused"]
+    mended = house.config.read_text().replace("rate = -1\nwindw = 3", "rate = 50").replace("loud", "info")
+    house.config.write_text(mended)
+    assert house.mgatectl("reload", "--dry-run").returncode == 0
+    assert alarms(house) == ["config_refused"]
+    assert house.mgatectl("reload").returncode == 0
+    assert alarms(house) == []
+
+
+def test_a_file_of_an_identity_or_a_webhook_that_cannot_be_used_changes_nothing(house: House) -> None:
+    house.begin(rate=50)
+    rewrite(house, "rate", "rate = 60")
+    (house.path / "keys" / "short").write_text("short\n")
+    with house.config.open("a") as file:
+        file.write('[tls.core]\nauthority = "tls/none.pem"\n')
+        file.write('certificate = "tls/none.pem"\nkey_file = "tls/none.key"\n')
+        file.write('[webhooks.core]\nurl = "https://bank.example/"\ntls = "core"\n')
+        file.write('secret_file = "keys/short"\nclient = "local"\n')
+    run = house.mgatectl("reload")
+    assert run.returncode == 1
+    assert "[tls.core] authority" in run.stderr
+    assert "none.pem: cannot be read" in run.stderr
+    assert "[webhooks.core] secret_file" in run.stderr
+    assert "nothing was changed" in run.stderr
+    assert not changes(house)
+    assert bind_of(house)["rate"] == 50
 
 
 def test_what_this_machine_lacks_is_a_mistake_too(house: House) -> None:

@@ -140,9 +140,10 @@ def test_a_bad_renewal_leaves_the_old_in_use_with_an_alarm(line: Line) -> None:
     foretold = ask(house.admin_socket, "POST", "/v1/reload?dry_run=1")
     assert not house.events("tls_files_wrong")
     answer = ask(house.admin_socket, "POST", "/v1/reload")
-    assert answer.body["problems"] == foretold.body["problems"]
-    assert any("is not the key of" in problem for problem in answer.body["problems"])
-    assert "tls_files" in ask(house.admin_socket, "GET", "/v1/status").body["alarms"]
+    assert answer.body["mistakes"] == foretold.body["mistakes"]
+    assert not answer.body["applied"]
+    assert any("is not the key of" in mistake["problem"] for mistake in answer.body["mistakes"])
+    assert {"tls_files", "config_refused"} <= {*ask(house.admin_socket, "GET", "/v1/status").body["alarms"]}
     [told] = house.events("tls_files_wrong")
     assert "the old files stay in use" in told["detail"]
     assert _ours(house) == before

@@ -97,7 +97,7 @@ def _inside(asked: Asked, tree: Config) -> tuple[str, ...] | None:
         return None
     if view.file != str(tree.file):
         return None
-    return (*(f"[{each.section}] {each.key}: {each.problem}" for each in view.mistakes), *view.problems)
+    return (*(f"[{each.section}] {each.key}".rstrip() + f": {each.problem}" for each in view.mistakes), *view.problems)
 
 
 @config.command("show")
