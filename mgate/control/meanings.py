@@ -125,6 +125,9 @@ _NOT_WRITTEN: Final[dict[str, Meaning]] = {
     "link_lost": Meaning("the connection broke just before", _OPERATOR),
     "response_timeout": Meaning("the connection was given up just before", _OPERATOR),
     "life_over": Meaning("its life was over", _MGATE),
+    "damaged_record": Meaning("its record on our disk was damaged", _MGATE),
+    "operator_lacks_a_letter": Meaning("the operator has no letter that the text needs", _MGATE),
+    "parts_do_not_fit_text": Meaning("the text needs another number of parts at this operator", _MGATE),
 }
 
 
@@ -132,14 +135,14 @@ def of_answer(reason: str) -> Meaning:
     """A reason of ours, or the name of a status as it stands in an attempt."""
     if reason.startswith(THROTTLED_BY):
         return _STATUSES["ESME_RTHROTTLED"]
-    name = reason.removeprefix("later ")
+    name = reason.removeprefix("later ").removeprefix("generic_nack ")
     if name.startswith("blocked_subscriber "):
         return Meaning("the customer has blocked such messages", _HANDSET)
     return _OURS.get(name) or _STATUSES.get(name) or Meaning("it had a reason that only it can explain", _OPERATOR)
 
 
 def of_not_written(reason: str) -> Meaning | None:
-    """Why a try came to nothing before it was written; None when the reason is the operator's."""
+    """Why a try came to nothing without asking the operator; None when the reason is the operator's."""
     return _NOT_WRITTEN["session"] if reason.startswith("session ") else _NOT_WRITTEN.get(reason)
 
 
@@ -147,6 +150,10 @@ def of_receipt(reason: str) -> Meaning:
     """The state and error of a receipt of failure, such as ``UNDELIV err:011``."""
     if not reason:
         return Meaning("it could not be delivered, without saying why", Fault.BEYOND)
+    reason, only, part = reason.partition(" partial: told of ")
+    if only:
+        told = of_receipt(reason)
+        return Meaning(f"{told.words}; it told of {part}, and that is taken to hold for all", told.fault)
     word, _, error = reason.partition(" err:")
     state = _STATES.get(_LIKE.get(word, word))
     words = state.words if state else "something that only the operator can explain"

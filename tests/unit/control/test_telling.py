@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,7 +12,7 @@ import pytest
 from mgate.channels.smpp.receipt import _WORDS as READ_STATES
 from mgate.config.statuses import STATUSES
 from mgate.control.blame import blame, stretches
-from mgate.control.meanings import Fault, of_answer, of_receipt
+from mgate.control.meanings import Fault, of_answer, of_not_written, of_receipt
 from mgate.control.story import facts_of
 from mgate.control.telling import Facts, span, words_of
 from mgate.control.views import BindView
@@ -20,6 +22,7 @@ from mgate.model.view import AttemptView, MessageView, PartView
 TASHKENT = ZoneInfo("Asia/Tashkent")  # five hours before UTC, all the year
 NOW = 1_795_324_300.0  # 2026-11-22T05:11:40Z
 ROUTE = "sms:op-a"
+MGATE = Path(__file__).parents[3] / "mgate"
 
 
 def at(clock: str, day: str = "2026-11-22") -> str:
@@ -286,6 +289,25 @@ def test_every_status_that_a_submit_may_end_with_has_words() -> None:
     unnamed = {name for name in STATUSES if "only it can explain" in of_answer(name).words}
     assert unnamed == of_others
     assert of_answer("throttled by ESME_RSUBMITFAIL") == of_answer("ESME_RTHROTTLED")
+
+
+def test_every_reason_of_ours_has_words() -> None:
+    rooms = [MGATE / room for room in ("channels", "dispatch", "spool")]
+    text = "\n".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
+    doubts = set(re.findall(r'\bUncertain\(\s*"(\w+)"', text))
+    others = set(re.findall(r'\b(?:Rejected|Deferred|NotWritten)\(\s*"(\w+)"', text))
+    assert {"response_timeout", "crash"} <= doubts
+    assert {"bind_not_open", "operator_lacks_a_letter"} <= others
+    assert [word for word in doubts if "only it can explain" in of_answer(word).words] == []
+    assert [word for word in others if of_not_written(word) is None] == []
+    assert of_not_written("session closed") == of_not_written("bind_not_open")
+    assert of_answer("generic_nack ESME_RTHROTTLED") == of_answer("ESME_RTHROTTLED")
+
+
+def test_a_receipt_of_one_part_that_holds_for_all_says_so() -> None:
+    found = of_receipt("UNDELIV err:027 partial: told of part 1 of 3 only")
+    assert found.fault is Fault.HANDSET
+    assert found.words.endswith("out of reach; it told of part 1 of 3 only, and that is taken to hold for all")
 
 
 def test_every_state_of_failure_that_is_read_in_a_receipt_has_words() -> None:
