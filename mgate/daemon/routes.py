@@ -73,6 +73,13 @@ def _country_of(number: str) -> str:
     return region if region.isalpha() and region != "ZZ" else ""
 
 
+def for_repeats(config: Config) -> tuple[str, ...]:
+    """By which routes a code that a crash left in doubt may be repeated: none where a table or an operator's register
+    would have to be asked of each message, which is sealed then."""
+    free = not config.routes and not any(sms.profile.senders for sms in config.sms)
+    return tuple(sms.route for sms in config.sms) if free else ()
+
+
 def network_of(config: Config) -> Network:
     """What routing goes by."""
     table = table_of(config.routing, config.routes, config.sms)

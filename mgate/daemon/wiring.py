@@ -50,7 +50,7 @@ from mgate.daemon.quality import Deliveries
 from mgate.daemon.reckoning import reckoning_api
 from mgate.daemon.registers import Registers
 from mgate.daemon.reload import Reload, Rooms
-from mgate.daemon.routes import Countries, RouteRoom, network_of
+from mgate.daemon.routes import Countries, RouteRoom, for_repeats, network_of
 from mgate.daemon.sources import Around, Sources
 from mgate.daemon.traces import Traces
 from mgate.daemon.waysback import Ground, WaysBack
@@ -250,7 +250,7 @@ def _memory(site: _Site, disk: SpoolDisk) -> Memory:
     sealing = Sealing(keyring, Sealer(keyring, keyring.database), tags, ids, canonical_id)
     past = PastRefs(folder)
     store = SqliteStore(path, keyring.database, _same_number(tags), past, sealing.box(), sealing.words)
-    ears.swept(store.sweep(int(wall() * 1000)))
+    ears.swept(store.sweep(int(wall() * 1000), for_repeats(config)))
     ids.go_on(store.greatest_id())
     over = Over()
     journal = Asker(SqliteReader(path), post, ears.bug)

@@ -77,8 +77,8 @@ class Dispatcher(Admission, Outcomes):
         """Go on by another table, or other accounts: those that are new were added before."""
         self._router.apply(network)
         self._mover.look_for_gone()
-        for route, channel in self._channels.items():
-            self._router.stands(route, bool(channel.open_binds()))
+        for route in self._channels:
+            self._look_at(route)
 
     def start(self) -> None:
         """Look after routes that are down from now on."""
@@ -106,16 +106,22 @@ class Dispatcher(Admission, Outcomes):
 
     def settle(self, results: Sequence[tuple[Slot, Outgoing | None]]) -> None:
         """What became of offered slots, after the commit."""
-        for route, way in self._ways.items():
-            own = results if len(self._ways) == 1 else [result for result in results if result[0].route == route]
-            if own:
-                way.settle(own)
+        if len(self._ways) == 1:
+            for way in self._ways.values():
+                way.settle(results)
+            return
+        of_route: dict[str, list[tuple[Slot, Outgoing | None]]] = {}
+        for result in results:
+            of_route.setdefault(result[0].route, []).append(result)
+        for route, own in of_route.items():
+            self._ways[route].settle(own)
 
     def waits(
         self, route: str, traffic: TrafficClass, refused: int, headers: Sequence[Header], later: float
     ) -> None:  # fmt: skip
         """What a commit made of messages without slots."""
-        self._ways[route].waits(traffic, refused, headers, later)
+        if route in self._ways:  # else it went while the commit was under way, and its rows move
+            self._ways[route].waits(traffic, refused, headers, later)
 
     # ---- Outcomes ----
 
@@ -130,8 +136,12 @@ class Dispatcher(Admission, Outcomes):
     def binds_changed(self, route: str) -> None:
         """A bind opened, closed, was paused or resumed."""
         if route in self._ways:  # while it is built, and when it is gone, it changes too
-            self._router.stands(route, bool(self._channels[route].open_binds()))
+            self._look_at(route)
             self._ways[route].soon()
+
+    def _look_at(self, route: str) -> None:
+        channel = self._channels[route]
+        self._router.stands(route, bool(channel.open_binds()), channel.suspect)
 
     def _rerouted(self, results: Sequence[tuple[Outgoing, Outcome]]) -> Sequence[tuple[Outgoing, Outcome]]:
         """The same, with where else a message may go that its route sent away or left in doubt."""

@@ -1,8 +1,9 @@
 """What waits on a route that cannot serve it leaves by another one.
 
 A route that has had no bind for as long as the class has patience is emptied, the most urgent lane first; one that is
-configured no more at once. Rows go in batches with a rest between them, and each batch is planned anew: when the route
-is back, what is still there stays. What is tied to its account stays too, and is looked at again later.
+configured no more at once, and so are the codes of one that only seems to be there. Rows go in batches with a rest
+between them, and each batch is planned anew: when the route is back, what is still there stays. What is tied to its
+account stays too, and is looked at again later.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from mgate.model.ready import Mark, Stranded
 from mgate.policy.classes import LANES
 from mgate.spool.verbs import Move, NotKept, Shift
 
-BATCH: Final = 100
-"""Parts that move in one commit: opened, planned and written they hold the loop for less than 5 ms."""
+BATCH: Final = 200
+"""Parts that move in one commit: opening and planning them holds the loop for 2 ms, and so does writing them."""
 
 REST: Final = 0.02
 """Seconds between two batches."""
@@ -115,7 +116,7 @@ class Mover:
     def _is_dead(self, route: str, lane: int) -> bool:
         if route not in self._router.routes:
             return True
-        return self._router.down_for(route) > self._router.patience(urgent=lane in URGENT_LANES)
+        return self._router.is_lost(route, urgent=lane in URGENT_LANES)
 
     # ---- one lane, batch by batch ----
 

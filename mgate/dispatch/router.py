@@ -54,6 +54,7 @@ class Router:
         self._wall = wall
         self._country_of = country_of
         self._down: dict[str, float] = {}
+        self._suspect: set[str] = set()
         self._standing: dict[str, Standing] = {}
         self._at_once: dict[str, Standing] = {}
         self.apply(network)
@@ -71,15 +72,17 @@ class Router:
         for route in self._standing.keys() - known:
             del self._standing[route]
             self._down.pop(route, None)
+            self._suspect.discard(route)
         for route in known:
             self._settle(route)
 
     # ---- how the routes stand --------------------------------------------------------------------------------------
 
-    def stands(self, route: str, is_open: bool) -> None:
-        """A bind of the route is open, or none is any more."""
+    def stands(self, route: str, is_open: bool, suspect: bool = False) -> None:
+        """A bind of the route is open, or none is any more; ``suspect``: they take submits and answer none."""
         if route not in self._standing:
             return  # it is configured no more
+        (self._suspect.add if suspect else self._suspect.discard)(route)
         if is_open:
             self._down.pop(route, None)
         else:
@@ -102,6 +105,8 @@ class Router:
         standing = self._standing[route]
         down = 0.0 if since is None else since or -1e-9
         standing = self._standing[route] = standing._replace(down_since=down)
+        if since is None and route in self._suspect:
+            since = self._seconds()
         if since is not None:
             standing = standing._replace(down_since=since - self._network.table.patience.urgent - 1e-6)
         self._at_once[route] = standing
@@ -124,15 +129,13 @@ class Router:
         """Whether there is another route that takes parts now."""
         return any(other != route and self.is_open(other) for other in self._network.routes)
 
-    def down_for(self, route: str) -> float:
-        """Seconds since it had a bind; 0.0 while it has one."""
-        since = self._down.get(route)
-        return 0.0 if since is None else self._seconds() - since
-
-    def patience(self, urgent: bool) -> float:
-        """Seconds without a bind after which what waits on a route leaves it."""
-        patience = self._network.table.patience
-        return patience.urgent if urgent else patience.others
+    def is_lost(self, route: str, urgent: bool) -> bool:
+        """Whether what waits there must leave it: it has had no bind for too long, or its binds take codes and answer
+        nothing."""
+        if urgent and route in self._suspect:
+            return True
+        since, patience = self._down.get(route), self._network.table.patience
+        return since is not None and self._seconds() - since > (patience.urgent if urgent else patience.others)
 
     # ---- choosing --------------------------------------------------------------------------------------------------
 

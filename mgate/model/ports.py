@@ -134,6 +134,10 @@ class Channel(Protocol):
         """The indexes of the binds that take parts now: bound and not paused; ``urgent``: those that take codes, which
         go by none that may be deaf while there is another."""
 
+    @property
+    def suspect(self) -> bool:
+        """Whether binds are open, and all of them take submits and answer none."""
+
     def submit(self, batch: Sequence[Outgoing]) -> None:
         """Write these parts on their binds; each has exactly one outcome, NotWritten when its bind is gone."""
 

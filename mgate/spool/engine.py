@@ -173,8 +173,9 @@ class Store(Protocol):
             StoreFull, StoreBroken: as ``work``; the whole batch is undone.
         """
 
-    def sweep(self, now: int) -> int:
-        """Once, at start: every open attempt is in doubt (``states.md``, rule 7)."""
+    def sweep(self, now: int, routes: tuple[str, ...] = ()) -> int:
+        """Once, at start: every open attempt is in doubt (``states.md``, rule 7). ``routes``: by which a code in doubt
+        may be repeated, best first."""
 
     def greatest_id(self) -> int:
         """The greatest id ever kept, 0 for none: ids go on from it."""

@@ -54,10 +54,10 @@ class MemoryStore:
         """See ``engine.Store``."""
         return self._news
 
-    def sweep(self, now: int) -> int:
+    def sweep(self, now: int, routes: tuple[str, ...] = ()) -> int:
         """See ``engine.Store``."""
         turn = Turn(self, now, self._sequence, self._same_number)
-        swept = turn.sweep()
+        swept = turn.sweep(routes)
         self._write(turn)
         return swept
 

@@ -121,9 +121,9 @@ class SqliteStore:
         """See ``engine.Store``."""
         return self._work(now, lambda turn: turn.run(verbs))
 
-    def sweep(self, now: int) -> int:
+    def sweep(self, now: int, routes: tuple[str, ...] = ()) -> int:
         """See ``engine.Store``."""
-        swept = self._work(now, lambda turn: turn.sweep())
+        swept = self._work(now, lambda turn: turn.sweep(routes))
         self.flush()
         return swept
 

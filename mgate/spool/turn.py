@@ -135,8 +135,8 @@ class Turn:
             case _:
                 assert_never(verb)
 
-    def sweep(self) -> int:
-        """At start, before any socket or bind opens: what was open is in doubt (rule 7). How many parts that were."""
+    def sweep(self, routes: tuple[str, ...]) -> int:
+        """At start: what was open is in doubt (rule 7), to be repeated by these routes. How many parts that were."""
         parts = self._shelf.open_attempts()
         self.ledger.load(parts)
         for part in parts:
@@ -145,7 +145,7 @@ class Turn:
             attempt.fate = Fate.IN_DOUBT
             attempt.reason = "crash"
             self.ledger.touch(row)
-            self.ledger.fold(row, Uncertain("crash", link_alive=False))
+            self.ledger.fold(row, Uncertain("crash", link_alive=False, routes=routes))
         set_right(self.ledger, self._shelf.from_the_future(self._now + CLOCK_STEP << COUNT_BITS))
         return len(parts)
 

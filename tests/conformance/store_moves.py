@@ -206,6 +206,13 @@ class MoveClaims(Played):
         player.lease(head, reference=2, route=OTHER_ROUTE)
         assert [(one.route, one.repeat) for one in player.row(head).tries] == [(ROUTE, False), (OTHER_ROUTE, True)]
 
+    def test_a_code_that_a_crash_left_in_doubt_is_repeated_by_another_route(self, player: Player) -> None:
+        code, debit = player.leased(message(1, traffic=OTP)), player.leased(message(2))
+        player.reopen()
+        assert player.store.sweep(player.now, (ROUTE, OTHER_ROUTE)) == 2
+        player.wake_until_quiet()
+        assert (player.row(code).route, player.row(debit).route) == (OTHER_ROUTE, ROUTE)
+
     @pytest.mark.parametrize(("traffic", "parts"), [(TRANSACTION, 1), (OTP, 2)])
     def test_a_repeat_of_a_debit_or_of_one_of_several_parts_stays(
         self, player: Player, traffic: TrafficClass, parts: int

@@ -157,6 +157,14 @@ def test_a_code_in_doubt_is_repeated_by_the_other_route_and_a_debit_by_its_own()
     assert all(attempt.repeat == (attempt.n == 2) for row in pair.store.rows.values() for attempt in row.tries)
 
 
+def test_the_codes_that_wait_on_a_suspect_route_leave_at_once_and_debits_stay() -> None:
+    pair = settled(*[(OTP, 1)] * 6, *[(TRANSACTION, 1)] * 6, windows=(2,))
+    pair.channels[ROUTE].suspect = True
+    pair.dispatcher.binds_changed(ROUTE)
+    pair.run(1.5, OTHER)
+    assert pair.written(OTHER) == [OTP] * 4
+
+
 @pytest.mark.parametrize("status", sorted(THROTTLES))
 def test_a_throttled_code_leaves_by_the_other_route_at_once_and_a_debit_waits(status: str) -> None:
     pair = settled((OTP, 1), (TRANSACTION, 1))

@@ -55,6 +55,15 @@ def test_a_code_leaves_a_route_that_is_down_at_once_and_a_debit_after_a_minute()
     assert (made.first(asked(OTP)), made.first(asked(DEBIT))) == (A, A)
 
 
+def test_a_suspect_route_loses_codes_at_once_and_nothing_else() -> None:
+    made = well(Clock(), A, B)
+    made.stands(A, is_open=True, suspect=True)
+    assert (made.first(asked(OTP)), made.first(asked(DEBIT))) == (B, A)
+    assert (made.is_lost(A, urgent=True), made.is_lost(A, urgent=False)) == (True, False)
+    made.stands(A, is_open=True)
+    assert (made.first(asked(OTP)), made.is_lost(A, urgent=True)) == (A, False)
+
+
 def test_when_all_are_down_the_first_waits() -> None:
     made = router(Clock(), A, B)
     assert made.first(asked(OTP)) == A

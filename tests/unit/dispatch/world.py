@@ -228,6 +228,7 @@ class FakeChannel:
         self._state_of = state_of
         self._clock = clock
         self.up = set(range(binds))
+        self.suspect = False
         self.deaf: set[int] = set()
         self.flying: list[Outgoing] = []
         self.written: list[Outgoing] = []

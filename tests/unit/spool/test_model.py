@@ -249,7 +249,7 @@ BREAKS: dict[str, Break] = {
     "rule 4: a duplicate is answered from memory": house(duplicate_from_memory=True),
     "rule 5: life is not looked at before the write": house(life_unchecked_at_write=True),
     "rule 6: outcomes are dropped when the disk is full": house(outcomes_dropped_on_failure=True),
-    "rule 7: the sweep does nothing": patched("mgate.spool.turn.Turn.sweep", lambda _: 0),
+    "rule 7: the sweep does nothing": patched("mgate.spool.turn.Turn.sweep", lambda *_: 0),
     "rule 8: receipts are applied before outcomes": patched(
         "mgate.spool.turn._ORDER", (Hear, *(kind for kind in ORDER if kind is not Hear))
     ),
