@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mgate.peers.house import HouseError
 from mgate.peers.links import BrokeProtocol
-from mgate.peers.torture import controls, verdict
+from mgate.peers.torture import controls, hostile, verdict
 from mgate.peers.torture.broken import launcher
 from mgate.peers.torture.clock import Clock
 from mgate.peers.torture.database import Database
@@ -67,6 +67,8 @@ def main() -> int:
         from mgate.peers.fuzz.main import main as fuzz  # noqa: PLC0415  # it reads with the product's own eyes
 
         return fuzz(sys.argv[2:])
+    if sys.argv[1:2] == ["hostile"]:
+        return hostile.main(sys.argv[2:])
     given = _arguments().parse_args()
     console = Console(stderr=given.json, soft_wrap=True)
     if given.kind == "judge":
