@@ -24,7 +24,8 @@ CREATE TABLE mgate.outbox (
     not_before    timestamptz,
     -- Messages of one customer keep their order. Empty: no order.
     customer      text NOT NULL DEFAULT '',
-    -- Messages that are cancelled together: the run of a campaign.
+    -- A newer row of the same batch and number cancels the older one, as long as that has not left: the newest balance
+    -- instead of three. Empty: no row cancels another.
     batch         text NOT NULL DEFAULT '',
     -- Anything of the core's own, given back with each event.
     meta          jsonb,

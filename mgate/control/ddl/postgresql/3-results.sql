@@ -9,7 +9,7 @@ CREATE TABLE mgate.results (
     -- taken, refused, accepted, sent, delivered, undelivered, expired, cancelled, uncertain, no_receipt, ...
     -- (docs/core-banking.md); the last word is delivered, undelivered, expired, cancelled, no_receipt or refused.
     state               text NOT NULL,
-    -- The message's id in mgate: for mgatectl trace.
+    -- The message's id in mgate: for mgatectl message trace.
     message             text NOT NULL DEFAULT '',
     reason              text NOT NULL DEFAULT '',
     -- Whether the operator may have got it, whatever the state says.
