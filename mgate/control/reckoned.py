@@ -106,14 +106,14 @@ class Errand:
     told: Callable[[Progress], None]
     _found: list[Differs] = field(default_factory=list)
 
-    def run(self, daemon: Daemon, rows: Iterable[Written], out: Path) -> Reckoned:
-        """Do it, and have the result in its place.
+    def run(self, daemon: Daemon, rows: Iterable[Written], out: Path, keep: bool = False) -> Reckoned:
+        """Do it, and have the result in its place; ``keep``: beside older ones of its name.
 
         Raises:
             NotReachable, Refused, CountsError, CannotKeep: nothing was put into the place.
         """
         head: Head | None = None
-        with SignedFile(out) as file:
+        with SignedFile(out, keep=keep) as file:
             path = f"/v1/reckonings/{segment(self.client)}/{segment(self.day)}"
             for line in daemon.stream(path, self._body(rows)):
                 if line.startswith(_PROGRESS):
@@ -126,7 +126,7 @@ class Errand:
             if head is None:
                 raise CannotKeep(f"{out}: mgated gave no result; see its log")
             file.check(public_key(daemon))
-        return Reckoned(head=head, differences=tuple(self._found), file=str(out))
+        return Reckoned(head=head, differences=tuple(self._found), file=str(file.path))
 
     def _look_at(self, line: bytes, head: Head | None) -> Head:
         if head is None:
@@ -167,20 +167,25 @@ def check_file(path: Path, public: bytes) -> Head:
 class SignedFile:
     """A result that is there whole or not at all: written beside its place, looked at, then renamed into it.
 
-    Takes the place of an older result of the same name. Errors: `CannotKeep`. ``option``: where its place is said.
+    Takes the place of an older result of the same name, or, with ``keep``, leaves that one where it is and is called
+    ``NAME.2.ndjson``, then ``.3``. Errors: `CannotKeep`. ``option``: where its place is said.
+
+    Attributes:
+        path: its place; which one it is, is certain when it is there.
     """
 
-    def __init__(self, path: Path, option: str = "--result") -> None:
-        self._path = path
+    def __init__(self, path: Path, option: str = "--result", keep: bool = False) -> None:
+        self.path = path
         self._option = option
+        self._keep = keep
 
     def __enter__(self) -> Self:
         try:
-            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         except OSError as error:
             why = f"the result cannot be written there: {error.strerror}"
-            raise CannotKeep(f"{self._path}: {why}; name another place with {self._option}") from error
+            raise CannotKeep(f"{self.path}: {why}; name another place with {self._option}") from error
         self._beside = Path(name)
         self._file = os.fdopen(handle, "w+b")
         return self
@@ -201,6 +206,21 @@ class SignedFile:
                 os.fsync(file.fileno())
         if error is None:
             self._beside.chmod(0o640)
-            self._beside.replace(self._path)
+            if self._keep:
+                self.path = _taken(self.path)
+            self._beside.replace(self.path)
         else:
             self._beside.unlink()
+
+
+def _taken(path: Path) -> Path:
+    """The first of ``NAME.ndjson``, ``NAME.2.ndjson``, ... that is free, and is not any more: two may run at once."""
+    number, place = 1, path
+    while True:
+        try:
+            place.touch(mode=0o640, exist_ok=False)
+        except FileExistsError:
+            number += 1
+            place = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        else:
+            return place

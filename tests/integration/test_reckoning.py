@@ -101,6 +101,22 @@ def test_a_result_is_believed_as_it_was_signed_and_no_other_way(house: House) ->
         assert not openssl(out, key)
 
 
+def test_a_later_run_of_a_day_leaves_the_earlier_result_where_it_is(house: House) -> None:
+    house.begin()
+    path = whole(house, lost=["op-0007"])
+    first = Path(reconcile(house, path, status=1)["file"])
+    signed = first.read_bytes()
+    second, third = (Path(reconcile(house, path, status=1)["file"]) for _ in range(2))
+    assert first.parent == house.path / "reckonings"
+    assert [each.name for each in (second, third)] == [f"{first.stem}.2.ndjson", f"{first.stem}.3.ndjson"]
+    assert first.read_bytes() == signed
+    key = house.folder / "reckoning.pem"
+    key.write_text(house.mgatectl("reconcile", "--public-key").stdout)
+    for each in (first, second, third):
+        assert house.mgatectl("reconcile", "--verify", str(each), "--key", str(key)).returncode == 0
+    assert sorted(first.parent.iterdir()) == sorted((first, second, third))
+
+
 def openssl(result: Path, key: Path) -> bool:
     """As ``docs/core-banking.md`` tells an auditor to check it."""
     commands = f"""

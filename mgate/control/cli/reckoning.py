@@ -61,7 +61,7 @@ def reconcile(  # one option each
     """Reckon one day: what the core has written, against what became of it here.
 
     Exit status 0 when it balances and nothing is missing, 1 when a person must look at it. The signed result goes into
-    the folder of [reckoning], or to --result.
+    the folder of [reckoning], beside those of earlier runs, or to --result, in the place of an older one.
     """
     if public_key:
         shown = reckoned.PublicKey(pem(reckoned.public_key(asked.daemon())))
@@ -91,7 +91,8 @@ def _reckon(
     out = result or config.reckoning.folder / f"{name}-{which}.ndjson"
     with _bar(sys.stderr.isatty() and not asked.as_json) as told:
         errand = reckoned.Errand(name, str(which), against.name if against else "", zone.key, told)
-        done = errand.run(asked.daemon(), rows, out)
+        # What was signed is evidence: a later run of the same day does not wipe it out.
+        done = errand.run(asked.daemon(), rows, out, keep=result is None)
     asked.say(done, *sums_tables.tables_of(done))
     asked.note(sums_tables.verdict(done))
     if done.gap:
