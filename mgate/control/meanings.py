@@ -116,6 +116,7 @@ _OURS: Final[dict[str, Meaning]] = {
     "not_written": Meaning("it never left mgate", _MGATE),
     "life_over": Meaning("its life was over", _MGATE),
     "no_bind": Meaning("no connection of the route before was open", _OPERATOR),
+    "no_answers": Meaning("the operator of the route before answered nothing any more", _OPERATOR),
     "account_gone": Meaning("the route before was taken out of the configuration", _MGATE),
     "sibling_failed": Meaning("another part of the same message had failed", _OPERATOR),
 }

@@ -118,6 +118,11 @@ class Mover:
             return True
         return self._router.is_lost(route, urgent=lane in URGENT_LANES)
 
+    def _why(self, route: str) -> str:
+        if route not in self._router.routes:
+            return "account_gone"
+        return "no_answers" if self._router.is_open(route) else "no_bind"
+
     # ---- one lane, batch by batch ----
 
     def _next_pass(self) -> None:
@@ -145,9 +150,8 @@ class Mover:
             self._go_on(route, lane, on, REST)
             return
         arrivals = {(routes[0], one.traffic) for one, routes in planned if routes}
-        reason = "no_bind" if route in self._router.routes else "account_gone"
         self._spool.move(
-            Move(shifts, reason), lambda moved: self._written(route, lane, on, arrivals, moved)
+            Move(shifts, self._why(route)), lambda moved: self._written(route, lane, on, arrivals, moved)
         )  # fmt: skip
 
     def _written(
@@ -171,7 +175,7 @@ class Mover:
             return
         if self._moved:
             self._left(route)
-            self._told(route, "no_bind" if route in self._router.routes else "account_gone", self._moved)
+            self._told(route, self._why(route), self._moved)
         elif self._found:
             self._later[route, lane] = self._clock.seconds() + _LATER
         self._next_pass()

@@ -95,6 +95,7 @@ class Disk:
         done([Stranded(one.mark, rows[one.mark.part].traffic, NUMBER, "Example", (), text) for one in found])
 
     def move(self, move: Move, done: Callable[[int | NotKept], None]) -> None:
+        self.moves.append(move)
         self._put(0, move, lambda result: done(cast("int | NotKept", result)))
 
     def routes(self, done: Callable[[Sequence[str]], None]) -> None:

@@ -163,6 +163,7 @@ def test_the_codes_that_wait_on_a_suspect_route_leave_at_once_and_debits_stay() 
     pair.dispatcher.binds_changed(ROUTE)
     pair.run(1.5, OTHER)
     assert pair.written(OTHER) == [OTP] * 4
+    assert {move.reason for move in pair.disk.moves} == {"no_answers"}
 
 
 @pytest.mark.parametrize("status", sorted(THROTTLES))
