@@ -61,6 +61,7 @@ class Disk:
         self.asked: list[tuple[Ask, Callable[[Ready], None]]] = []
         self.seen: list[tuple[Ready, Callable[[Ready], None]]] = []
         self.commits = 0
+        self.moves: list[Move] = []
         self.run = 200
 
     # ---- as the spool's front ----
