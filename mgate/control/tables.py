@@ -19,7 +19,7 @@ from mgate.control.views import BindView, ChangeView, FeedView, LaneView, QueueR
 from mgate.model.view import MessageView
 
 _GOOD = frozenset({"running", "bound", "delivered"})
-_BAD = frozenset({"stopping", "failing", "refused", "undelivered", "expired", "no_receipt", "uncertain"})
+_BAD = frozenset({"stopping", "failing", "refused", "suspect", "undelivered", "expired", "no_receipt", "uncertain"})
 _WATCH = frozenset({"paused", "held", "connecting", "waiting", "starting"})
 
 

@@ -25,7 +25,8 @@ class BindView(msgspec.Struct, frozen=True):
     """One configured bind.
 
     Attributes:
-        state: ``bound``, ``connecting``, ``waiting`` (for the next try), ``refused`` (by the operator) or ``paused``.
+        state: ``bound``, ``connecting``, ``waiting`` (for the next try), ``refused`` (by the operator) or ``paused``;
+            ``suspect``: bound, but it answers no submit.
         since: when it came into that state.
         peer: the operator's ``host:port``.
         window, in_flight: slots, and those in use.

@@ -168,7 +168,7 @@ class Board:
                     BindView(
                         route=sms.route,
                         bind=bind.index,
-                        state=status.state.value,
+                        state="suspect" if status.suspect else status.state.value,
                         since=moment(int(status.since * 1000)),
                         peer=status.peer or f"{sms.host}:{sms.port}",
                         window=0 if receiver else slots.window_of(bind.index),

@@ -76,6 +76,8 @@ class Gauges:
                 numbers.throttled.n = bind.counts.throttles
                 numbers.connects.n = bind.counts.connects
                 numbers.open.n = int(status.state is BindState.BOUND)
+                numbers.suspect.n = int(status.suspect)
+                numbers.refused.n = bind.counts.refusals.total()
                 numbers.in_flight.n = way.slots.used_on(bind.index)
                 numbers.window.n = way.slots.window_of(bind.index)
         for client, feeds in self._telemetry.feeds.items():

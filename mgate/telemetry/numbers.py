@@ -349,6 +349,8 @@ class BindNumbers:
         self.throttled = families.counter("mgate_throttled", "Times that the operator asked to slow down", **labels)
         self.connects = families.counter("mgate_connects", "Tries to connect", **labels)
         self.open = families.gauge("mgate_bind_open", "1 while bound", **labels)
+        self.suspect = families.gauge("mgate_bind_suspect", "1 while it takes submits and answers none", **labels)
+        self.refused = families.counter("mgate_binds_refused", "Binds that the operator refused", **labels)
         self.in_flight = families.gauge("mgate_window_used", "Slots of the window in use", **labels)
         self.window = families.gauge("mgate_window_size", "Slots of the window", **labels)
 
