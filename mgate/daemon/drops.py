@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,7 +37,7 @@ from mgate.intake.drops.hands import Hands
 from mgate.intake.drops.names import MANIFEST, Packing
 from mgate.intake.drops.rules import RowRules
 from mgate.intake.normal import FORM_BY_WORD, Normaliser
-from mgate.model.message import CLASS_BY_WORD
+from mgate.model.message import CLASS_BY_WORD, TrafficClass
 from mgate.model.ports import Acceptor, Desk
 from mgate.net.exchange import Sink, Stream
 from mgate.telemetry import Alarm, Event, Log, Telemetry
@@ -220,9 +221,12 @@ class One:
         if self._stopping:
             raise Stopped
 
-    def _count(self, accepted: int, known: int, refused: int) -> None:
+    def _count(self, accepted: Counter[TrafficClass], known: int, refused: int) -> None:
         rows = self._numbers.rows
-        rows["accepted"].n += accepted
+        rows["accepted"].n += accepted.total()
+        for traffic, count in accepted.items():
+            # Whichever way they came in, they are what the service has accepted.
+            self._around.telemetry.push.accepted[traffic].n += count
         rows["known"].n += known
         rows["refused"].n += refused
 

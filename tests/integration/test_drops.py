@@ -78,6 +78,15 @@ def test_a_kill_in_the_middle_of_a_file_loses_and_doubles_nothing(house: House) 
     assert sorted(each.name for each in (job.path / "work").iterdir() if "book.db" not in each.name) == []
 
 
+def test_what_a_file_brought_counts_as_accepted_like_all_else(house: House) -> None:
+    house.begin(more=SECTION, window=200)
+    assert house.push("by-push").status == 202
+    job = Job(house)
+    job.put("a", rows(7), 7)
+    assert len(job.read("done/a.result.csv")) == 7
+    assert ask(house.admin_socket, "GET", "/v1/status").body["accepted"] == 8
+
+
 def test_a_wrong_file_is_refused_with_lines_and_a_stop_leaves_a_right_one_whole(house: House) -> None:
     house.begin(more=SECTION, window=200)
     job = Job(house)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
@@ -12,6 +13,7 @@ from mgate.intake.drops.book import Answered, Book
 from mgate.intake.drops.faults import Fault
 from mgate.intake.drops.hands import Hands
 from mgate.model.entry import Submission
+from mgate.model.message import TrafficClass
 from mgate.model.ports import Acceptor, Answer, Taken
 from mgate.policy.classes import RECEIPT_PATIENCE
 
@@ -24,9 +26,9 @@ _MARGIN: Final = 3_600.0
 
 
 class Count(Protocol):
-    """Hears of answers: so many more rows were ``accepted``, ``known`` or ``refused``."""
+    """Hears of answers: so many more rows were ``accepted``, by their class, ``known`` or ``refused``."""
 
-    def __call__(self, accepted: int, known: int, refused: int) -> None: ...
+    def __call__(self, accepted: Counter[TrafficClass], known: int, refused: int) -> None: ...
 
 
 class Handed(NamedTuple):
@@ -65,7 +67,7 @@ class Handing:
             Answered(each.line, each.ref, None, 0, False, each.code, each.field, each.detail) for each in refused
         ]
         if refused:
-            self._count(0, 0, len(refused))
+            self._count(Counter(), 0, len(refused))
         if rows:
             self._out += len(rows)
             self._over = max(self._over, *(row.submission.expires for row in rows))
@@ -112,10 +114,10 @@ class Handing:
 
     def _answered(self, rows: Sequence[Handed], answers: Sequence[Answer]) -> None:
         self._out -= len(rows)
-        accepted = known = refused = 0
+        accepted, known, refused = Counter[TrafficClass](), 0, 0
         for (line, submission), answer in zip(rows, answers, strict=True):
             if isinstance(answer, Taken):
-                accepted += not answer.duplicate
+                accepted[submission.traffic] += not answer.duplicate
                 known += answer.duplicate
                 self._answers.append(Answered(line, submission.ref, answer.message, answer.parts, answer.duplicate))
             elif answer.status in _NOT_NOW:

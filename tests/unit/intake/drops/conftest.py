@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -134,8 +135,9 @@ class Job:
     def names(self, place: str) -> list[str]:
         return sorted(each.name for each in (self.path / place).iterdir() if not each.name.startswith("book.db"))
 
-    def _count(self, accepted: int, known: int, refused: int) -> None:
-        self.counted = [has + more for has, more in zip(self.counted, (accepted, known, refused), strict=True)]
+    def _count(self, accepted: Counter[TrafficClass], known: int, refused: int) -> None:
+        news = accepted.total(), known, refused
+        self.counted = [has + more for has, more in zip(self.counted, news, strict=True)]
 
 
 def csv_of(count: int, first: int = 0) -> str:
