@@ -172,7 +172,6 @@ def full_disk_ignored() -> None:
     from mgate.intake.acceptance import Acceptance  # noqa: PLC0415  # after the reactor
     from mgate.model.entry import Submission  # noqa: PLC0415  # beside it
     from mgate.model.ports import Answer  # noqa: PLC0415  # beside it
-    from mgate.spool import front, verbs  # noqa: PLC0415  # after the reactor
 
     door = Acceptance.accept
 
@@ -183,6 +182,13 @@ def full_disk_ignored() -> None:
         door(self, submissions, answer)
 
     Acceptance.accept = let_in  # type: ignore[method-assign]  # broken on purpose
+    _accepted_without_room()
+
+
+def _accepted_without_room() -> None:
+    """A push that was not kept is answered as if it had been."""
+    from mgate.spool import front, verbs  # noqa: PLC0415  # after the reactor
+
     real = front.Front.accept
 
     def accept(
@@ -201,19 +207,24 @@ def full_disk_ignored() -> None:
 
 
 def errors_swallowed() -> None:
-    """A commit that the disk refused with an I/O error is told as done."""
+    """A commit that met an I/O error is rolled back, and its pushes are answered as if it had gone well.
+
+    To tell its leases and outcomes as done besides would break the spool's own order, so that the next start may refuse
+    it before anybody can be judged.
+    """
     from mgate.spool import store  # noqa: PLC0415  # after the reactor
-    from mgate.spool.engine import News, StoreBroken  # noqa: PLC0415  # after the reactor
+    from mgate.spool.engine import News, StoreBroken, StoreFull  # noqa: PLC0415  # after the reactor
 
     real = store.SqliteStore.flush
 
     def flush(self: store.SqliteStore) -> News:
         try:
             return real(self)
-        except StoreBroken:
-            return self._news  # as if it had gone well
+        except StoreBroken as error:
+            raise StoreFull(str(error)) from error
 
     store.SqliteStore.flush = flush  # type: ignore[method-assign]  # broken on purpose
+    _accepted_without_room()
 
 
 def marked_before_commit() -> None:
