@@ -144,8 +144,10 @@ class Smsc(Running):
 
 
 UNGUARDED: Final = """\
-# Invented numbers are few, and get more messages an hour than any customer.
+# Invented numbers are few, and get more messages an hour than any customer; invented texts mix all alphabets.
 [guards]
+cards = "allow"
+tricks = "allow"
 pumping = "off"
 duty_numbers = ["+375291110001", "+375291110003"]
 [guards.otp]
