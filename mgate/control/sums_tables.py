@@ -13,7 +13,7 @@ from mgate.policy.reckoning import Sums
 
 _DIFFERS: Final = {
     "missing": "missing here",
-    "extra": "unknown to the core",
+    "extra": "no row of the core",
     "twice": "twice",
     "accepted_late": "taken late",
     "sent_late": "sent late",
@@ -34,7 +34,8 @@ def verdict(done: Reckoned) -> str:
     elif not head.balances:
         said = "the sums are wrong: rows were lost on the way; reckon again, and if it stays so tell us"
     elif sums.missing:
-        said = f"{sums.missing} of the core's rows were never taken: see missing in the file"
+        were = "was" if sums.missing == 1 else "were"
+        said = f"{sums.missing} of the core's rows {were} never taken: see missing in the file"
     elif sums.final_by_core:
         said = (
             f"it balances: nothing is missing; of {sums.final_by_core} rows the core's table alone has the last word,"
@@ -42,6 +43,11 @@ def verdict(done: Reckoned) -> str:
         )
     else:
         said = "it balances: nothing is missing"
+    if sums.extra:
+        said += (
+            f"; {sums.extra} of the day's messages have no row of the core: unknown to it, or written on another day"
+            " than was looked at ([reckoning] reach, or the days of its list)"
+        )
     return f"{head.client}, {head.day} ({head.time_zone}): {said}\nthe signed result: {done.file}"
 
 
@@ -60,7 +66,7 @@ def _core(sums: Sums) -> list[tuple[str, str]]:
         ("+ final by the core's table", f"{sums.final_by_core:,}"),
         ("+ missing", f"{sums.missing:,}"),
         ("", ""),
-        ("unknown to the core", f"{sums.extra:,}"),
+        ("no row of the core", f"{sums.extra:,}"),
         ("twice", f"{sums.twice:,}"),
         ("taken late", f"{sums.accepted_late:,}"),
         ("sent late", f"{sums.sent_late:,}"),

@@ -31,7 +31,7 @@ def _source(source: SourceView) -> tuple[str, ...]:
 
 
 def _drop(drop: DropView) -> tuple[str, ...]:
-    return "drop", drop.name, drop.state, f"{drop.waiting} files waiting", drop.failure
+    return "drop", drop.name, drop.state, f"{drop.waiting} file{'' if drop.waiting == 1 else 's'} waiting", drop.failure
 
 
 def _webhook(webhook: WebhookView) -> tuple[str, ...]:

@@ -17,7 +17,10 @@ def webhook_table(webhooks: Iterable[WebhookView]) -> Table:
     for each in webhooks:
         state = f"{each.state}, replaying" if each.replaying else each.state
         behind = span(each.lag) if each.lag else "-"
-        put(table, each.name, each.client, state, behind, str(each.taken), str(each.dead), each.url, each.reason)
+        why = each.reason
+        if each.next_try >= 0 and each.state != "paused":
+            why += f"; next try in {span(each.next_try)}"
+        put(table, each.name, each.client, state, behind, str(each.taken), str(each.dead), each.url, why)
     return table
 
 

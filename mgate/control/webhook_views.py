@@ -13,6 +13,7 @@ class WebhookView(msgspec.Struct, frozen=True):
         replaying: whether what was given up is being called again.
         taken, dead: events since the start that were taken, and that were given up.
         lag: age in seconds of the oldest event that is not told.
+        next_try: seconds until the next call where it fails; -1 when it is well.
     """
 
     name: str
@@ -24,6 +25,7 @@ class WebhookView(msgspec.Struct, frozen=True):
     taken: int
     dead: int
     lag: float
+    next_try: float = -1.0
 
 
 class WebhooksView(msgspec.Struct, frozen=True):

@@ -52,6 +52,7 @@ class Ears:
         self._telemetry.spool.commit_failures.n += 1
         if self._telemetry.sound(Alarm.COMMIT_FAILED, raised=True):
             self._log(Event.COMMIT_FAILED, reason=reason)
+            self._log(Event.ALARM_RAISED, alarm=Alarm.COMMIT_FAILED.value, detail=reason)
 
     def journalled(self, told: Sequence[Told]) -> None:
         """Changes of messages, after their commit."""
@@ -122,3 +123,4 @@ class Ears:
         """See ``spool.keeper.Observer``."""
         if self._telemetry.sound(Alarm.HISTORY_FAILED, raised=True):
             self._log(Event.COMMIT_FAILED, source=what, error=type(error).__name__, reason=str(error))
+            self._log(Event.ALARM_RAISED, alarm=Alarm.HISTORY_FAILED.value, detail=what)

@@ -191,7 +191,7 @@ class Webhooks:
         state = "paused" if one.feed.paused else "failing" if one.feed.why else "running"
         return WebhookView(
             config.name, config.client, config.url, state, one.feed.why, one.feed.replaying, int(numbers.told.n),
-            int(numbers.refused.n), numbers.lag.n,
+            int(numbers.refused.n), numbers.lag.n, round(one.feed.next_try, 1),
         )  # fmt: skip
 
 

@@ -125,6 +125,7 @@ class Webhook:
         self.name = name
         self.paused = False
         self.why = ""
+        self._next_try = 0.0
         self.replaying = False
         self._tap = tap
         self._dead = dead
@@ -252,13 +253,18 @@ class Webhook:
         self._failing_since, self._tries, self.why = None, 0, ""
         self._hearer.took(events)
 
+    @property
+    def next_try(self) -> float:
+        """Seconds until it is called again where it fails; 0 while it is being called, -1 when it is well."""
+        return max(0.0, self._next_try - self._clock.seconds()) if self.why else -1.0
+
     async def _back_off(self, why: str, asked: float) -> None:
-        self.why = why
         self._tries += 1
         if self._failing_since is None:
             self._failing_since = self._clock.seconds()
         pause = min(FIRST_PAUSE * 2.0 ** min(self._tries - 1, 16), LONGEST_PAUSE) * self._spread()
         pause = max(pause, asked)
+        self.why, self._next_try = why, self._clock.seconds() + pause
         self._hearer.failed(why, pause)
         await self._sleep(pause)
 

@@ -54,6 +54,8 @@ def feeds(asked: Asked) -> None:
     """Show how far each client has read what became of its messages."""
     view = asked.daemon().get("/v1/feeds", FeedsView)
     asked.say(view, tables.feed_table(view.feeds))
+    if not view.feeds:
+        asked.note("no client has read or acknowledged events yet: GET /v1/events of its socket (docs/push-api.md)")
 
 
 @click.command()

@@ -87,7 +87,8 @@ def source_lag(asked: Asked, name: str) -> None:
     view = asked.daemon().post(_path(name, "lag"), LagView)
     oldest = f", the oldest for {tables.span(view.oldest)}" if view.waiting else ""
     known = view.waiting >= 0
-    wait = f"{view.waiting} rows wait{oldest}" if known else "how many rows wait is not known in mode procedures"
+    rows = "1 row waits" if view.waiting == 1 else f"{view.waiting} rows wait"
+    wait = f"{rows}{oldest}" if known else "how many rows wait is not known in mode procedures"
     ahead = "ahead of" if view.clock_difference >= 0 else "behind"
     asked.say(
         view,
@@ -133,7 +134,9 @@ def source_rewind(asked: Asked, name: str, since: float, dry_run: bool, yes: boo
 
 def _say(asked: Asked, view: RewoundView) -> None:
     done = "would be claimed again" if view.dry_run else "will be claimed again"
-    asked.say(view, f"{view.again} rows {done}; {view.final} have a final result and stay as they are")
+    again = "1 row" if view.again == 1 else f"{view.again} rows"
+    final = "1 has a final result and stays as it is" if view.final == 1 else None
+    asked.say(view, f"{again} {done}; {final or f'{view.final} have a final result and stay as they are'}")
     if view.warning:
         asked.note(f"think of it: {view.warning}")
 

@@ -71,6 +71,7 @@ class Door(socketserver.ThreadingUnixStreamServer):
         self.paused: set[int] = set()
         self.polls = 0
         self.reload = ReloadView("mgate.toml", True, (), (), ())
+        self.feeds: tuple[FeedView, ...] = (FeedView("local", "crm", "5f0c1de2a94b7730-2a", 7, BEGIN),)
         self.ways: dict[str, list[object]] = {"sources": [], "drops": [], "webhooks": []}
         self.replay = 1, 1
         self.break_after = 0
@@ -153,7 +154,7 @@ class _Answers(BaseHTTPRequestHandler):
                 row = QueueRow("sms:op-a", "otp", 1, "local", 4, 0, 1, 2, 0, 75.0)
                 self._say(200, QueueView((row,)))
             case ["feeds"]:
-                self._say(200, FeedsView((FeedView("local", "crm", "5f0c1de2a94b7730-2a", 7, BEGIN),)))
+                self._say(200, FeedsView(self.server.feeds))
             case ["binds"]:
                 self._say(200, self.server.binds())
             case ["sources" | "drops" | "webhooks" as kind]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mgate.config import read
@@ -297,6 +298,23 @@ def test_a_replay_counts_in_the_singular_where_there_is_one(shell: Shell, door: 
     assert "crm: calls again 1 event in 1 run; " in shell.run("webhook", "replay", "crm").stderr
     door.replay = (3, 2)
     assert "crm: calls again 3 events in 2 runs; " in shell.run("webhook", "replay", "crm").stderr
+
+
+def test_a_failing_webhook_says_when_it_is_called_again(shell: Shell, door: Door) -> None:
+    failing = WebhookView(
+        "crm", "local", "https://crm.bank.example/", "failing", "HTTP status 500", False, 8, 1, 4.0, 75.0
+    )
+    door.ways["webhooks"] = [failing]
+    assert "HTTP status 500; next try in 1 min 15 s" in shell.run("webhook", "list").stdout
+    door.ways["webhooks"] = [msgspec.structs.replace(failing, state="paused")]
+    assert "next try" not in shell.run("webhook", "list").stdout
+
+
+def test_no_feed_at_all_says_how_there_would_be_one(shell: Shell, door: Door) -> None:
+    assert shell.run("feeds").stderr == ""
+    door.feeds = ()
+    assert "no client has read or acknowledged events yet" in shell.run("feeds").stderr
+    assert shell.json("feeds")["feeds"] == []
 
 
 def test_the_feeds_are_shown_by_client(shell: Shell, door: Door) -> None:

@@ -209,9 +209,12 @@ def test_retry_after_is_honoured() -> None:
     house = House()
     house.answers = [Answered(503, 40.0), Answered(429, 0.5)]
     house.commit("core")
-    house.run(120)
+    house.run(10)
+    assert 25.0 < house.hook.next_try < 40.0
+    house.run(110)
     moments = [at for at, _, _ in house.asked]
     assert house.notes.pauses == [40.0, 2.0]
+    assert house.hook.next_try == -1.0
     assert moments[1] - moments[0] >= 40.0
 
 
