@@ -218,7 +218,7 @@ def _arguments() -> argparse.ArgumentParser:
     common.add_argument("--keep", action="store_true", help="keep the evidence also when all is well")
     common.add_argument("--json", action="store_true", help="the result as JSON on standard output")
     common.add_argument("--rate", type=float, default=100.0, help="messages a second (default 100)")
-    common.add_argument("--drain", type=float, default=90.0, help="most seconds to wait for the ends (default 90)")
+    common.add_argument("--drain", type=float, default=240.0, help="most seconds to wait for the ends (default 240)")
     common.add_argument("--script", type=Path, help="another script for the operator, such as etc/smsc/flapping.toml")
     common.add_argument("--broken", help="run a build that is broken on purpose (see controls)")
     parser = argparse.ArgumentParser(prog="tools/torture", description="Torture a whole mgate in a folder of its own.")
