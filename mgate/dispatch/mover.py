@@ -28,7 +28,7 @@ BATCH: Final = 200
 REST: Final = 0.02
 """Seconds between two batches."""
 
-EVERY: Final = 0.5
+EVERY: Final = 0.25
 """Seconds between two looks at the routes."""
 
 _LATER: Final = 5.0
