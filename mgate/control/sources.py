@@ -46,6 +46,9 @@ class SourceBoard(Protocol):
     def views(self, name: str = "") -> tuple[SourceView, ...]:
         """All of them, or one; from memory."""
 
+    def look(self, answer: Answer[SourcesView]) -> None:
+        """All of them, and how many rows wait, asked of the databases now; of one that is slow, from memory."""
+
     def pause(self, name: str) -> None:
         """Claim nothing more, until it is resumed or mgated restarts."""
 
@@ -88,7 +91,7 @@ class SourceHatch:
 
     def list(self, request: Request) -> None:
         """GET /v1/sources."""
-        _answer(request, SourcesView(self._board.views()))
+        self._board.look(lambda view: _told(request, view))
 
     def unread(self, request: Request) -> None:
         """GET /v1/sources/{name}/unread."""

@@ -26,11 +26,13 @@ from mgate.control.source_views import (
     LagView,
     ProblemView,
     RewoundView,
+    SourcesView,
     SourceView,
     UnreadRowView,
     UnreadView,
 )
 from mgate.control.sources import Answer, Failed
+from mgate.daemon.fresh import Looks
 from mgate.daemon.leaving import Leaving
 from mgate.daemon.logs import bug
 from mgate.intake.calls import CallRefused, CallRules, Calls
@@ -195,6 +197,7 @@ class Sources:
         self._ears = SourceEars(around.telemetry, around.log)
         self._all = {source.name: One(source, around, self._ears) for source in config.sources}
         self._leaving = Leaving()
+        self._looks = Looks()
         self._started = False
 
     # ---- the day ---------------------------------------------------------------------------------------------------
@@ -208,6 +211,7 @@ class Sources:
     def stop(self) -> Deferred[None]:
         """Finish them all. Fires within some seconds, whatever the databases do."""
         self._started = False
+        self._looks.stop()
         for name, one in self._all.items():
             self._leaving.go(name, one.stop())
         return self._leaving.all()
@@ -250,6 +254,16 @@ class Sources:
     def views(self, name: str = "") -> tuple[SourceView, ...]:
         """See ``control.sources.SourceBoard``."""
         return tuple(_view(one) for one in self._all.values() if name in {"", one.config.name})
+
+    def look(self, answer: Answer[SourcesView]) -> None:
+        """See ``control.sources.SourceBoard``. One that does not answer in time is shown as it was."""
+
+        async def look() -> SourcesView:
+            ones = [one for one in self._all.values() if one.poller.fault is None]
+            await self._looks.look((one.line, one.poller) for one in ones)
+            return SourcesView(self.views())
+
+        self._tell(look(), answer)
 
     def pause(self, name: str) -> None:
         """See ``control.sources.SourceBoard``."""

@@ -20,6 +20,7 @@ from mgate.control.source_views import (
     LagView,
     ProblemView,
     RewoundView,
+    SourcesView,
     SourceView,
     UnreadRowView,
     UnreadView,
@@ -61,6 +62,9 @@ class Board:
                 refused={"landline": 2}, unread=2, calls=("balance",),
             ),
         )  # fmt: skip
+
+    def look(self, answer: Answer[SourcesView]) -> None:
+        answer(SourcesView(self.views()))
 
     def pause(self, name: str) -> None:
         self.state = "paused"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 from twisted.internet.defer import Deferred
 
 from mgate.config import CoreSource, read
@@ -20,7 +21,7 @@ from mgate.daemon.sources import STOP_LIMIT, Around, Sources, rules_of
 from mgate.intake.line import Line
 from mgate.intake.normal import FORM_BY_WORD, USUAL
 from mgate.intake.polling import LONGEST
-from mgate.model.source import Problem, SourceError
+from mgate.model.source import Lag, Problem, SourceError
 from mgate.net.bridge import Bridge
 from mgate.telemetry import Alarm, Log, Telemetry
 from tests.conformance.memory_source import MemorySource
@@ -102,6 +103,34 @@ async def told(ask: Callable[[Callable[[Any], None]], None]) -> Any:
 
 def other(source: CoreSource, **changes: object) -> CoreSource:
     return msgspec.structs.replace(source, **changes)
+
+
+def test_who_asks_sees_how_many_rows_wait_now_and_not_what_was_counted_half_a_minute_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def act() -> None:
+        office = Office(CORE, other(CORE, name="slow"), other(CORE, name="down"))
+        core, slow, down = office.opened
+        for source in office.opened:
+            source.put(a_row(1))
+
+        async def never() -> Lag:
+            await asyncio.sleep(60.0)
+            raise AssertionError
+
+        async def fails() -> Lag:
+            raise DOWN
+
+        monkeypatch.setattr(slow, "lag", never)
+        monkeypatch.setattr(down, "lag", fails)
+        for waiting in (1, 2):
+            view = await told(office.sources.look)
+            waits = {each.name: each.waiting for each in view.sources}
+            assert waits == {"core": waiting, "slow": -1, "down": -1}
+            core.put(a_row(2))
+        await office.stop()
+
+    play(act())
 
 
 def test_rows_of_every_source_are_taken_under_its_own_name() -> None:
