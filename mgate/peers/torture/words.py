@@ -66,6 +66,4 @@ def read_words(log: Path) -> Words:
 def leaks(*places: Path) -> list[Path]:
     """Files that hold a pushed number or text in plain; not the configuration, where duty numbers stand as they are."""
     files = [path for place in places for path in (place.rglob("*") if place.is_dir() else (place,)) if path.is_file()]
-    return [
-        path for path in files if path.name != "mgate.toml" and any(plain in path.read_bytes() for plain in _PLAIN)
-    ]
+    return [path for path in files if path.name != "mgate.toml" and any(plain in path.read_bytes() for plain in _PLAIN)]
