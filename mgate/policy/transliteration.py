@@ -121,15 +121,20 @@ def _greek_unit(found: re.Match[str]) -> str:
     text, start, end = found.string, found.start(), found.end()
     if found["v"]:
         after = text[end : end + 1].lower()
-        latin = _GREEK[low[0]] + ("f" if not after.isalpha() or after in _VOICELESS else "v")
+        latin = _greek_letter(low[0]) + ("f" if not after.isalpha() or after in _VOICELESS else "v")
     elif found["b"]:
         inside = start > 0 and text[start - 1].isalpha() and text[end : end + 1].isalpha()
         latin = "mp" if inside else "b"
     elif found["pair"]:
         latin = _PAIRS[low]
     else:
-        latin = _GREEK[_BARE.get(low, low)]
+        latin = _greek_letter(low)
     return _as_written(latin, found)
+
+
+def _greek_letter(low: str) -> str:
+    """One letter. A sign that is a letter in another dress, such as the micro sign, was found by its case, too."""
+    return _GREEK.get(_BARE.get(low, low)) or _GREEK.get(low.casefold()[:1], low)
 
 
 _BY_TABLE: Final[dict[str, Callable[[str], str]]] = {

@@ -27,7 +27,7 @@ from tests.integration.fresh_postgres import FreshServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NOT_RUN = {"README.md": 2, "docs/core-banking.md": 1, "docs/operations.md": 2}
+NOT_RUN = {"README.md": 2, "docs/core-banking.md": 1, "docs/files.md": 1, "docs/operations.md": 2}
 """How many blocks of a page are not run. Think twice before you raise one."""
 DATABASES = "docs/core-banking.md:"
 """The page that is run on a server of its own."""

@@ -77,6 +77,11 @@ def test_what_a_table_does_not_know_stays(text: str, table: str) -> None:
     assert transliterate(text, table) == text
 
 
+@pytest.mark.parametrize(("sign", "latin"), [("µ", "m"), ("ϵυ", "ev"), ("ϐ", "v"), ("Ω", "O"), ("ᾐ", "ᾐ")])
+def test_a_greek_letter_in_another_dress_is_that_letter(sign: str, latin: str) -> None:
+    assert transliterate(f"{sign}α", "el") == f"{latin}a"
+
+
 @given(st.text(max_size=30), st.sampled_from(TABLES))
 def test_no_text_breaks_a_table(text: str, table: str) -> None:
     transliterate(text, table)

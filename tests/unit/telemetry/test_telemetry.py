@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -205,7 +206,8 @@ def test_a_scrape_of_sixteen_operators_with_four_binds_each_is_cheap() -> None:
         page = telemetry.render()
         took.append(time.process_time() - begin)
     assert page.count(b"\n") < 3_000
-    assert min(took) < 0.020
+    traced = sys.gettrace() is not None  # coverage costs three times as much as what it looks at
+    assert min(took) < (0.080 if traced else 0.020)
 
 
 def test_an_answer_is_counted_by_how_long_the_operator_took_for_it_alone() -> None:
