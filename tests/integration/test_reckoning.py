@@ -212,6 +212,14 @@ def test_a_database_is_asked_itself_and_a_row_that_nobody_took_is_missing(house:
 # ---- whoever goes ----------------------------------------------------------------------------------------------------
 
 
+def _target(link: Path) -> str:
+    """Where it leads; nowhere, when it was closed between the two looks."""
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
+
+
 def test_who_goes_in_the_middle_of_his_list_leaves_nothing_behind(house: House) -> None:
     house.begin()
     path = house.folder / "core.csv"
@@ -224,6 +232,6 @@ def test_who_goes_in_the_middle_of_his_list_leaves_nothing_behind(house: House) 
             wire.sendall(head + b"%x\r\n%b\r\n" % (len(lines), lines))
             assert wire.recv(15) == b"HTTP/1.1 200 OK"
     fds = Path(f"/proc/{house.daemon.pid}/fd")
-    until(lambda: not any(".reckoning-" in str(link.readlink()) for link in fds.iterdir()), "its sheets are gone")
+    until(lambda: not any(".reckoning-" in _target(link) for link in fds.iterdir()), "its sheets are gone")
     assert reconcile(house, path)["head"]["sums"]["core"] == 0
     assert not house.events("bug")
